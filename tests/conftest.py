@@ -1,0 +1,5 @@
+"""What every test may ask for: the fixtures of the real servers in `tests/services`."""
+
+from __future__ import annotations
+
+pytest_plugins = ["tests.services.postgres"]
