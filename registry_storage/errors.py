@@ -17,6 +17,7 @@
     │   └── UploadUnknown
     ├── UploadConflict              the chunk does not continue the upload, or another request has it
     ├── ContentInUse                something still names what was to be deleted
+    ├── TagExists                   the caller may make new tags but not move this one
     ├── TooManyUploads              a subject has too many uploads open
     ├── StoreMismatch               catalog and store do not belong together; the message says what to do
     ├── CatalogError                the catalog's database failed
@@ -129,6 +130,10 @@ class ContentInUse(RegistryError):
         self.digest = digest
         self.user = user
         super().__init__(f"{digest} is in use by {user}; delete that first")
+
+
+class TagExists(RegistryError):
+    """The tag names another manifest already, and the caller may only make new tags."""
 
 
 class TooManyUploads(RegistryError):
