@@ -1,0 +1,109 @@
+"""Who may import whom.
+
+pure            the standard library, and each other
+drivers/api     pure
+drivers/NAME    drivers/api, private helpers of drivers/, the hooks, pure, its own SDK; no other
+                driver, no core
+catalog         pure, drivers/api
+core            pure, drivers/api, catalog, and itself; no concrete driver
+testing         what a third party may import too: no catalog, no concrete driver
+registry_server the public names of registry_storage
+  api           not hub
+"""
+
+from __future__ import annotations
+
+import sys
+
+import registry_storage
+
+STORAGE = "registry_storage"
+SERVER = "registry_server"
+
+PURE = tuple(
+    f"{STORAGE}.{name}"
+    for name in ("digest", "errors", "manifests", "media_types", "names", "parts")
+)
+DRIVERS = f"{STORAGE}.drivers"
+DRIVER_API = f"{DRIVERS}.api"
+WRAPPERS = f"{DRIVERS}.wrappers"
+HOOKS = f"{STORAGE}.hookspecs"
+CATALOG = f"{STORAGE}.catalog"
+TESTING = f"{STORAGE}.testing"
+
+DATABASE_LIBRARIES = ("sqlalchemy", "alembic", "sqlite3", "psycopg")
+
+
+def is_within(name: str, *packages: str) -> bool:
+    """Whether `name` is one of `packages` or lies in it."""
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def objection(importer: str, imported: str) -> str | None:
+    """Why `importer` must not import `imported`; None where it may."""
+    if is_within(importer, STORAGE):
+        return _objection_in_storage(importer, imported)
+    if is_within(importer, SERVER):
+        return _objection_in_server(importer, imported)
+    return None
+
+
+def _objection_in_storage(importer: str, imported: str) -> str | None:
+    if is_within(imported, SERVER, "aiohttp"):
+        return "the library knows no HTTP"
+    if is_within(importer, *PURE):
+        return _objection_to_pure(imported)
+    if is_within(imported, *DATABASE_LIBRARIES) and not is_within(importer, CATALOG):
+        return "only the catalog talks to a database"
+    if not is_within(imported, STORAGE) or is_within(imported, *PURE):
+        return None
+    if is_within(importer, DRIVERS):
+        return _objection_to_driver(importer, imported)
+    if is_within(importer, CATALOG):
+        return None if is_within(imported, CATALOG, DRIVER_API) else "the catalog knows only facts"
+    return _objection_to_core(importer, imported)
+
+
+def _objection_to_pure(imported: str) -> str | None:
+    if is_within(imported, *PURE) or _is_standard_library(imported):
+        return None
+    return "pure modules import only the standard library and each other"
+
+
+def _objection_to_driver(importer: str, imported: str) -> str | None:
+    if is_within(imported, DRIVER_API):
+        return None
+    if importer != DRIVER_API and is_within(imported, HOOKS, _own_driver(importer)):
+        return None
+    if importer != DRIVER_API and imported.startswith(f"{DRIVERS}._"):
+        return None
+    return "a driver imports its interface, shared private helpers and its SDK"
+
+
+def _objection_to_core(importer: str, imported: str) -> str | None:
+    if is_within(imported, DRIVERS) and not is_within(imported, DRIVER_API, WRAPPERS):
+        return "the core knows no concrete driver"
+    if is_within(importer, TESTING) and is_within(imported, CATALOG):
+        return "the suite tests drivers, without a catalog"
+    return None
+
+
+def _objection_in_server(importer: str, imported: str) -> str | None:
+    if is_within(importer, f"{SERVER}.api") and is_within(imported, f"{SERVER}.hub"):
+        return "the registry half works without the hub"
+    if is_within(imported, *DATABASE_LIBRARIES):
+        return "only the catalog talks to a database"
+    if not is_within(imported, STORAGE) or is_within(imported, *PURE, DRIVER_API):
+        return None
+    if imported.removeprefix(f"{STORAGE}.") in (STORAGE, *registry_storage.__all__):
+        return None
+    return "the server imports the public names of the library"
+
+
+def _own_driver(importer: str) -> str:
+    """The driver's module or package: `registry_storage.drivers.NAME`."""
+    return ".".join(importer.split(".")[:3])
+
+
+def _is_standard_library(name: str) -> bool:
+    return name.split(".")[0] in sys.stdlib_module_names

@@ -1,0 +1,49 @@
+"""What a module promises in `__all__` is there, and says what it is."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+from types import ModuleType
+
+import pytest
+
+import registry_storage
+from tests.architecture.source import modules
+
+
+def _modules_with_public_names() -> list[str]:
+    return [
+        module.name
+        for module in modules()
+        if any(isinstance(node, ast.Assign) and _names_all(node) for node in module.tree.body)
+    ]
+
+
+def _names_all(node: ast.Assign) -> bool:
+    return any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)
+
+
+def _public(module: ModuleType) -> list[tuple[str, object]]:
+    return [(name, getattr(module, name)) for name in module.__all__]
+
+
+def test_the_library_says_what_is_public() -> None:
+    assert {"Registry", "Repository", "Digest"} <= set(registry_storage.__all__)
+
+
+@pytest.mark.parametrize("name", _modules_with_public_names())
+def test_every_public_name_exists_once(name: str) -> None:
+    module = importlib.import_module(name)
+    assert [key for key in module.__all__ if not hasattr(module, key)] == []
+    assert len(set(module.__all__)) == len(module.__all__)
+
+
+def test_public_classes_and_functions_have_docstrings() -> None:
+    bare = [
+        name
+        for name, value in _public(registry_storage)
+        if (inspect.isclass(value) or inspect.isroutine(value)) and not value.__doc__
+    ]
+    assert not bare
