@@ -36,7 +36,8 @@ Buffers = Sequence[Buffer]
 
 PartData = AsyncIterable[Buffer]
 """The bytes of a part.  Where `PartLimits.preferred_size` is set it is held in memory and can be
-iterated again; where that is None it is the request's stream and can be iterated once."""
+iterated again; where that is None it is the request's stream and can be iterated once.  A buffer is
+not changed after it was given out: a driver may write it later, on a thread of its own."""
 
 Handle = str
 """Names an upload under way.  Plain data: it goes through a database to other processes."""
@@ -64,7 +65,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
-    """A published blob, as `put_blob`, `commit_upload`, `mark_blob`, `stat_blob` and listings tell it."""
+    """A published blob: what the methods that publish, `stat_blob` and listings answer."""
 
     location: str
     """Opaque above the driver; never used again for other bytes."""
@@ -163,8 +164,9 @@ class Driver(ABC):
         """The bytes from `start` up to, not including, `stop` (None: the end), in pieces.
 
         `stop` is clipped to the blob's size.  On *entering*, `BlobNotFound` where nothing is
-        published, and `RangeNotSatisfiable` where `start` is past the end (`start` equal to the size
-        reads nothing).  Leaving the context frees the connection.
+        published, and `RangeNotSatisfiable` where `start` is past the end (`start` equal to the
+        size reads nothing).  Leaving the context frees the connection.  A blob deleted meanwhile
+        is read to its end or raises; it never just ends early.
         """
 
     @abstractmethod
@@ -197,9 +199,9 @@ class Driver(ABC):
     ) -> Part:
         """Store a part durably; it counts only when this returns.
 
-        `size` is its length where it is known (always, if `limits.needs_size`), else None.  Data that
-        ends early without an error makes a shorter part that counts; data that raises makes none, and
-        its error passes through.  Parts may be sent while earlier ones are under way.
+        `size` is its length where it is known (always, if `limits.needs_size`), else None.  Data
+        that ends early without an error makes a shorter part that counts; data that raises makes
+        none, and its error passes through.  Parts may be sent while earlier ones are under way.
         Raises `UploadNotFound` after an abort or a commit.
         """
 
@@ -207,11 +209,12 @@ class Driver(ABC):
     async def commit_upload(
         self, handle: Handle, parts: Sequence[Part], mark: Mark | None
     ) -> StoredBlob:
-        """Publish the parts, in order, as one blob, and leave no part behind, unlisted ones included.
+        """Publish the parts, in order, as one blob; leave no part behind, unlisted ones included.
 
-        Idempotent: repeated, also at the same time, with equal arguments it answers the same.  A part
-        that is gone or was replaced is `PartLost`.  After an abort: `UploadNotFound`; once the blob
-        was published and then marked or deleted, a repetition may raise `BlobNotFound`.
+        Idempotent: repeated, also at the same time, with equal arguments it answers the same.
+        A part that is gone or was replaced is `PartLost`.  After an abort: `UploadNotFound`.  Once
+        the blob was published and then marked or deleted, a repetition may raise `BlobNotFound`
+        or, where the store cannot tell that from an abort, `UploadNotFound`.
         """
 
     @abstractmethod
@@ -223,11 +226,13 @@ class Driver(ABC):
 
     @abstractmethod
     def list_uploads(self, older_than: datetime) -> AsyncIterator[Handle]:
-        """Uploads begun before that time and not yet published, byte for byte as `begin_upload` named
-        them.  Any order."""
+        """Uploads begun before that time and not yet published, in any order.
+
+        Byte for byte as `begin_upload` named them.
+        """
 
     def extension(self, kind: type[T]) -> T | None:
-        """The optional ability `kind` of this store, if it has it.  Wrappers pass the question on."""
+        """The optional ability `kind` of this store, if it has it.  Wrappers pass it on."""
         return self if isinstance(self, kind) else None
 
 
