@@ -1,7 +1,8 @@
 """The daemons that some client programs need: a Docker engine and a containerd of our own.
 
 Both keep everything in a scratch folder, listen on a Unix socket in it only, touch no firewall and
-no network device, and need root.  What needs no daemon (podman, skopeo, buildah) is only looked for.
+no network device, and need root.  What needs no daemon (podman, skopeo, buildah) is only looked
+for.
 """
 
 from __future__ import annotations

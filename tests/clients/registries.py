@@ -1,0 +1,146 @@
+"""Starting the registry under test: open, behind a login, with TLS, with several workers."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import bcrypt
+import yaml
+
+from tests.clients.content import Wire
+from tests.services.clients import SECURE_NAME
+from tests.services.processes import free_port, spawn, wait_until_ready
+
+COMMAND = "REGISTRY_UNDER_TEST"
+"""Environment variable: the command of another registry, which gets the configuration file."""
+
+USER = "ann"
+PASSWORD = "correct horse: battery staple"
+
+
+def is_ours() -> bool:
+    """Whether the registry under test is this project's."""
+    return COMMAND not in os.environ
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A certificate authority of our own, and a certificate that it gave for loopback."""
+
+    certificate: Path
+    server_certificate: Path
+    server_key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """A running registry."""
+
+    host: str
+    """Host and port, as in the name of an image."""
+    wire: Wire
+    log: Path
+
+    def name(self, repository: str, reference: str = "latest") -> str:
+        """An image's full name, by tag or by digest."""
+        separator = "@" if ":" in reference else ":"
+        return f"{self.host}/{repository}{separator}{reference}"
+
+
+@contextmanager
+def running_registry(
+    folder: Path,
+    *,
+    login: bool = False,
+    tls: Authority | None = None,
+    address: str = "127.0.0.1",
+    workers: int = 1,
+) -> Iterator[Registry]:
+    """Start the registry with its data in `folder`; it is ended when the context is left.
+
+    `login` asks for a password (`USER` and `PASSWORD`); `address` is what it listens on.
+    """
+    folder.mkdir(parents=True)
+    host = f"{address}:{free_port()}"
+    config = _configuration(folder, host, tls)
+    if login:
+        config["auth"] = {"htpasswd": {"realm": "clients", "path": str(_passwords(folder))}}
+    file = folder / "config.yml"
+    file.write_text(yaml.safe_dump(config))
+    wire = Wire(
+        f"{'https' if tls else 'http'}://{host}",
+        tls.certificate if tls else None,
+        (USER, PASSWORD) if login else None,
+    )
+    log = folder / "log"
+    environment = {"REGISTRY_DATA_DIRECTORY": str(folder / "data")}
+    command = ["env", *(f"{key}={value}" for key, value in environment.items())]
+    with spawn([*command, *_command(workers), file], log=log) as process:
+        wait_until_ready(process, lambda: _is_up(wire), log=log)
+        yield Registry(host, wire, log)
+
+
+def _configuration(folder: Path, host: str, tls: Authority | None) -> dict[str, Any]:
+    http: dict[str, Any] = {"addr": host}
+    if tls:
+        files = (tls.server_certificate, tls.server_key)
+        http["tls"] = dict(zip(("certificate", "key"), map(str, files), strict=True))
+    storage: Mapping[str, Any] = {
+        "filesystem": {"rootdirectory": str(folder / "store")},
+        "delete": {"enabled": True},
+    }
+    return {"version": 0.1, "storage": storage, "http": http}
+
+
+def _passwords(folder: Path) -> Path:
+    path = folder / "htpasswd"
+    hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(rounds=4)).decode()
+    path.write_text(f"{USER}:{hashed}\n")
+    return path
+
+
+def _command(workers: int) -> list[str]:
+    if not is_ours():
+        return shlex.split(os.environ[COMMAND])
+    command = [sys.executable, "-m", "registry_server", "serve"]
+    return [*command, "--workers", str(workers)] if workers > 1 else command
+
+
+def _is_up(wire: Wire) -> bool:
+    try:
+        return wire.get("").status == 200
+    except URLError:
+        return False
+
+
+def make_authority(folder: Path) -> Authority:
+    """Make a certificate authority and a server certificate for loopback, good for a day."""
+    folder.mkdir(parents=True)
+    authority = Authority(folder / "ca.crt", folder / "server.crt", folder / "server.key")
+    ca_key = folder / "ca.key"
+    _openssl("req", "-x509", *_fresh(ca_key, "clients' authority"), "-out", authority.certificate)
+    request, names = folder / "server.csr", folder / "names"
+    names.write_text(f"subjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost,DNS:{SECURE_NAME}\n")
+    _openssl("req", *_fresh(authority.server_key, "registry"), "-out", request)
+    signer = ("-CA", authority.certificate, "-CAkey", ca_key, "-CAcreateserial", "-days", "1")
+    files = ("-in", request, "-extfile", names, "-out", authority.server_certificate)
+    _openssl("x509", "-req", *signer, *files)
+    return authority
+
+
+def _fresh(key: Path, name: str) -> tuple[str | Path, ...]:
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    return (*curve, "-keyout", key, "-subj", f"/CN={name}")
+
+
+def _openssl(*words: str | Path) -> None:
+    subprocess.run(["openssl", *words], check=True, capture_output=True)
