@@ -10,214 +10,42 @@ them are private.  `registry_storage.sync` offers the same calls without `await`
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from registry_storage.digest import Digest
-from registry_storage.drivers.api import Buffer, Driver
+from registry_storage.bytes_cache import BytesCache
+from registry_storage.catalog import Catalog, repositories
+from registry_storage.drivers.api import CatalogHome, Driver, LocalFiles, MiB, Redirects
+from registry_storage.drivers.wrappers.read_only import ReadOnly
+from registry_storage.drivers.wrappers.retry import Retry
+from registry_storage.errors import ConfigurationInvalid, RegistryError
+from registry_storage.maintenance.janitor import Janitor
+from registry_storage.names import parse_repository_name
+from registry_storage.ownership import Ownership
+from registry_storage.plugins import open_driver
+from registry_storage.policy import StorePolicy
+from registry_storage.repository import Repository, Store
+from registry_storage.uploads import Uploads
 
+CACHE_CAPACITY: Final = 64 * MiB
+"""Of manifests and small blobs that are served from memory, a process."""
 
-@dataclass(frozen=True, slots=True)
-class BlobInfo:
-    """A blob that a repository may serve."""
-
-    digest: Digest
-    size: int
-    """In bytes."""
-    location: str
-    """Where it lies in the store; opaque."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """A manifest of a repository, byte for byte as it was pushed."""
-
-    digest: Digest
-    media_type: str
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class PushedManifest:
-    """What a push of a manifest did."""
-
-    digest: Digest
-    media_type: str
-    subject: Digest | None
-    """Of the manifest, whether or not it is here."""
-    tags: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Referrer:
-    """One descriptor of a referrers list (OCI Distribution Spec 1.1, "Listing Referrers")."""
-
-    digest: Digest
-    media_type: str
-    size: int
-    artifact_type: str | None
-    annotations: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class UploadStatus:
-    """An upload session, as it stands."""
-
-    id: str
-    """32 lower-case hexadecimal digits."""
-    offset: int
-    """Bytes held, in all: where the client goes on."""
-    min_chunk_size: int | None
-    """Announced as OCI-Chunk-Min-Length where the store needs it, else None."""
-
-
-@dataclass(frozen=True, slots=True)
-class StorePolicy:
-    """What a store accepts, and for how long it keeps its promises.  Times in seconds."""
-
-    lease: float = 3600.0
-    """How long content that nothing refers to is kept after a client was told that it exists."""
-    upload_lifetime: float = 7 * 24 * 3600.0
-    """How long an unfinished upload is kept after its last chunk."""
-    garbage_delay: float = 2 * 3600.0
-    """Longer than any read under way and any presigned URL: then the bytes of deleted content go."""
-    max_open_uploads: int = 100
-    """Of one subject at a time."""
-    max_manifest_size: int = 4 * 1024 * 1024
-    read_only: bool = False
-
-
-class Repository:
-    """One repository of a store.  Making one touches nothing; it need not exist yet."""
-
-    name: str
-
-    # Blobs
-
-    async def blob(self, digest: Digest) -> BlobInfo:
-        """Where the blob is.  Raises `BlobUnknown`.  Never writes: what a GET calls."""
-
-    async def promise_blob(self, digest: Digest) -> BlobInfo:
-        """As `blob`, and keeps it for a lease from now: what a HEAD calls."""
-
-    def read_blob(
-        self, blob: BlobInfo, start: int = 0, stop: int | None = None
-    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """The bytes [start, stop) in pieces.  On entering: `BlobUnknown`, `RangeNotSatisfiable`."""
-
-    def blob_path(self, blob: BlobInfo) -> Path | None:
-        """The local file that holds exactly the blob's bytes, where the driver has one."""
-
-    async def blob_url(self, blob: BlobInfo, valid_for: float) -> str | None:
-        """A URL at which the backend serves the blob for `valid_for` seconds, where it can."""
-
-    async def put_blob(
-        self, data: bytes | AsyncIterable[Buffer], digest: Digest | None = None
-    ) -> BlobInfo:
-        """Store a blob whole.  Raises `DigestInvalid` if the bytes have another digest."""
-
-    async def mount_blob(self, digest: Digest, source: str | None) -> BlobInfo | None:
-        """Link a blob that repository `source` holds; None: not there (push it).
-
-        Who may read `source` is for the caller to decide; `source` None never mounts.
-        """
-
-    async def delete_blob(self, digest: Digest) -> None:
-        """Raises `BlobUnknown`, `ContentInUse`."""
-
-    # Uploads
-
-    async def begin_upload(self, *, subject: str = "", algorithm: str = "sha256") -> UploadStatus:
-        """Open an upload session for `subject`.  Raises `TooManyUploads`."""
-
-    async def upload(self, upload_id: str, *, subject: str = "") -> UploadStatus:
-        """Raises `UploadUnknown`, also for another repository's or another subject's session."""
-
-    async def append_upload(
-        self,
-        upload_id: str,
-        data: AsyncIterable[Buffer],
-        *,
-        subject: str = "",
-        start: int | None = None,
-        size: int | None = None,
-    ) -> UploadStatus:
-        """Add a chunk.  `start` and `size` are what the client announced, where it did.
-
-        Data that breaks off keeps what came.  Raises `UploadConflict` (with the true offset) where
-        `start` is not where the upload stands or another request advanced it, `SizeInvalid`.
-        """
-
-    async def finish_upload(
-        self,
-        upload_id: str,
-        digest: Digest,
-        data: AsyncIterable[Buffer],
-        *,
-        subject: str = "",
-        start: int | None = None,
-        size: int | None = None,
-    ) -> BlobInfo:
-        """Add the last chunk (it may be empty), check the digest, publish and link the blob.
-
-        Repeated after a success it answers the same for an hour.  Raises `DigestInvalid` (the session
-        is gone then), `UploadConflict`, `UploadUnknown`, `SizeInvalid`.
-        """
-
-    async def cancel_upload(self, upload_id: str, *, subject: str = "") -> None:
-        """Raises `UploadUnknown`."""
-
-    # Manifests and tags
-
-    async def manifest(self, reference: Digest | str) -> Manifest:
-        """By digest or tag.  Raises `ManifestUnknown`."""
-
-    async def promise_manifest(self, reference: Digest | str) -> Manifest:
-        """As `manifest`, and keeps it for a lease from now: what a HEAD calls."""
-
-    async def put_manifest(
-        self,
-        payload: bytes,
-        media_type: str | None = None,
-        *,
-        digest: Digest | None = None,
-        tags: Sequence[str] = (),
-        may_move_tags: bool = True,
-    ) -> PushedManifest:
-        """Store a manifest and point `tags` at it, all or nothing.
-
-        Raises `ManifestInvalid` and its kinds, `DigestInvalid` if `digest` is not its digest,
-        `TagExists` where a tag names another manifest and `may_move_tags` is false.
-        """
-
-    async def delete_manifest(self, digest: Digest) -> None:
-        """And the tags that name it.  Raises `ManifestUnknown`, `ContentInUse`."""
-
-    async def delete_tag(self, tag: str) -> None:
-        """The manifest stays.  Raises `ManifestUnknown`."""
-
-    async def tags(self, *, after: str = "", limit: int = 1000) -> list[str]:
-        """Tags above `after`, in byte order.  Raises `RepositoryUnknown`."""
-
-    async def referrers(
-        self,
-        subject: Digest,
-        *,
-        artifact_type: str | None = None,
-        after: str = "",
-        limit: int = 1000,
-    ) -> list[Referrer]:
-        """Manifests whose subject is that, above digest `after`; empty where there is none."""
+CATALOG_FILE: Final = "catalog.sqlite"
 
 
 class Registry:
     """A store, open: a driver and the catalog that belongs to it."""
 
-    driver: Driver
-    policy: StorePolicy
+    def __init__(self, store: Store, ownership: Ownership, resources: AsyncExitStack) -> None:
+        self._store: Final = store
+        self._ownership = ownership
+        self._resources = resources
+        self.driver: Final = store.driver
+        self.policy: Final = store.policy
 
     @classmethod
     async def open(
@@ -230,12 +58,61 @@ class Registry:
     ) -> Registry:
         """Open a store.  `driver` is one that is made, or a name with its `settings`.
 
-        `catalog_url` is an SQLAlchemy URL; None: `catalog.sqlite` inside the filesystem driver's root.
+        `catalog_url` is an SQLAlchemy URL; None: `catalog.sqlite` in the driver's own directory.
         Raises `ConfigurationInvalid`, `StoreMismatch`, `DriverError`, `CatalogError`.
         """
+        async with AsyncExitStack() as resources:
+            registry = await cls._assemble(
+                resources, driver, settings, catalog_url, policy or StorePolicy()
+            )
+            await registry._ownership.verify()
+            registry._resources = resources.pop_all()
+        return registry
+
+    @classmethod
+    async def adopt(
+        cls,
+        driver: Driver | str,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        catalog_url: str | None = None,
+    ) -> None:
+        """Claim the store for the catalog, whoever owned it before.
+
+        Nothing that lies in the store now is ever swept.
+        """
+        async with AsyncExitStack() as resources:
+            registry = await cls._assemble(resources, driver, settings, catalog_url, StorePolicy())
+            await registry._ownership.adopt()
+
+    @classmethod
+    async def _assemble(
+        cls,
+        resources: AsyncExitStack,
+        driver: Driver | str,
+        settings: Mapping[str, Any] | None,
+        catalog_url: str | None,
+        policy: StorePolicy,
+    ) -> Registry:
+        made = open_driver(driver, settings or {}) if isinstance(driver, str) else driver
+        await resources.enter_async_context(_started(made))
+        catalog = await Catalog.open(_catalog_url(made, catalog_url, resources))
+        resources.push_async_callback(catalog.close)
+        wrapped = ReadOnly(Retry(made)) if policy.read_only else Retry(made)
+        store = Store(
+            driver=wrapped,
+            catalog=catalog,
+            policy=policy,
+            uploads=Uploads(wrapped, catalog, policy),
+            cache=BytesCache(CACHE_CAPACITY),
+            files=wrapped.extension(LocalFiles),
+            redirects=wrapped.extension(Redirects),
+        )
+        return cls(store, Ownership(wrapped, catalog), resources)
 
     async def close(self) -> None:
         """Finish what is under way and free everything."""
+        await self._resources.aclose()
 
     async def __aenter__(self) -> Registry:
         return self
@@ -245,9 +122,58 @@ class Registry:
 
     def repository(self, name: str) -> Repository:
         """Raises `NameInvalid`; touches nothing else."""
+        return Repository(self._store, parse_repository_name(name))
 
     async def repositories(self, *, after: str = "", limit: int = 1000) -> list[str]:
-        """Names of repositories that hold a manifest or a tag, above `after`, in byte order."""
+        """Names of repositories that hold a manifest, above `after`, in byte order."""
+        return await self._store.catalog.read(repositories.names, after, limit)
+
+    def janitor(self) -> Janitor:
+        """The housekeeper of this store; one in the cluster works at a time."""
+        return Janitor(self.driver, self._store.catalog, self.policy, self._ownership)
 
     async def check(self) -> list[str]:
         """Ask catalog and driver; what is wrong, a line each.  Empty: ready to serve."""
+        try:
+            owns = await self._ownership.owns()
+        except RegistryError as error:
+            return [str(error)]
+        if owns:
+            return []
+        return ["another catalog owns this store: serving goes on, nothing is deleted"]
+
+
+@asynccontextmanager
+async def _started(driver: Driver) -> AsyncIterator[Driver]:
+    try:
+        await driver.start()
+        yield driver
+    finally:
+        await driver.close()
+
+
+def _catalog_url(driver: Driver, configured: str | None, resources: AsyncExitStack) -> str:
+    home = driver.extension(CatalogHome)
+    if home is not None and home.ends_with_process():
+        if configured:
+            raise ConfigurationInvalid(
+                f"catalog.url: the {driver.name} driver brings a catalog of its own; remove the key"
+            )
+        return _sqlite_url(_temporary_directory(resources))
+    if configured:
+        return configured
+    if home is None:
+        raise ConfigurationInvalid(
+            f"catalog.url: the {driver.name} driver has no directory for the catalog; set this key"
+        )
+    return _sqlite_url(home.catalog_directory())
+
+
+def _temporary_directory(resources: AsyncExitStack) -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="registry-catalog-"))
+    resources.callback(shutil.rmtree, directory, ignore_errors=True)
+    return directory
+
+
+def _sqlite_url(directory: Path) -> str:
+    return f"sqlite:///{directory.absolute() / CATALOG_FILE}"

@@ -258,3 +258,14 @@ class ForeignData(Protocol):
 
     async def describe(self) -> str | None:
         """What is there, for a message ("a distribution tree"), or None."""
+
+
+@runtime_checkable
+class CatalogHome(Protocol):
+    """Extension: the store has a directory of its own, in which the catalog may live too."""
+
+    def catalog_directory(self) -> Path:
+        """The directory; it exists once the driver has started."""
+
+    def ends_with_process(self) -> bool:
+        """Whether the store is gone when the process is, so that its catalog must go with it."""

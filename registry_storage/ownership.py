@@ -1,0 +1,129 @@
+"""Whose store is it?  The marker in the driver and the row in the catalog that must match.
+
+A catalog that was copied, or restored from a backup, must not work on the real one's store: what it
+deletes could be what the other has just stored.  So the store holds a *marker*, a small blob that
+names the store and a random token, and the catalog holds the same token.  Each term of the janitor
+draws a fresh one: first into the row as `next`, then as a new marker, then as `current`.  A catalog
+neither of whose tokens is the newest marker's does not own the store.
+
+First start: row first, marker second; a row whose marker was never confirmed writes it again.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import uuid
+
+from registry_storage.catalog import Catalog, ownership
+from registry_storage.catalog.ownership import StoreRow
+from registry_storage.digest import Digest
+from registry_storage.drivers.api import BlobKind, Driver, ForeignData, Mark, StoredBlob
+from registry_storage.errors import StoreMismatch
+
+_RESOLUTIONS = (
+    "Configure the catalog that belongs to this store, or, if this catalog shall own it from now "
+    "on, run 'registry-server adopt'"
+)
+
+
+class Ownership:
+    """Checks and renews the bond between a catalog and the store of a driver."""
+
+    def __init__(self, driver: Driver, catalog: Catalog) -> None:
+        self._driver = driver
+        self._catalog = catalog
+
+    async def verify(self) -> None:
+        """Make sure that the catalog owns the store; claim a store that is new.
+
+        Raises `StoreMismatch`, whose message says why and what resolves it.
+        """
+        row = await self._row() or await self._claim_new_store()
+        newest = await self._newest_marker()
+        if row.current_token is None and (newest is None or _is_marked_by(row, newest)):
+            await self._confirm(row)
+        elif newest is None:
+            raise StoreMismatch(
+                "the catalog belongs to a store, but this one has no marker: it is empty, or not "
+                f"the one that the catalog knows. {_RESOLUTIONS}"
+            )
+        elif not _is_marked_by(row, newest):
+            raise StoreMismatch(
+                "another catalog owns this store: this one is a copy, was restored from a backup, "
+                f"or belongs elsewhere. {_RESOLUTIONS}"
+            )
+
+    async def owns(self) -> bool:
+        """Whether the newest marker is this catalog's: asked before every round of deletions."""
+        row, newest = await self._row(), await self._newest_marker()
+        return row is not None and newest is not None and _is_marked_by(row, newest)
+
+    async def begin_term(self) -> None:
+        """Draw a fresh token, so that copies of the catalog made before lose the store."""
+        row, newest = await self._row(), await self._newest_marker()
+        if row is None or newest is None or not _is_marked_by(row, newest):
+            return
+        if row.next_token and _has_token(row, row.next_token, newest):
+            # A term that ended between its marker and its row: catch up before the next draw.
+            await self._catalog.write(ownership.confirm, row.next_token)
+        await self._confirm(await self._catalog.write(ownership.set_next, secrets.token_hex(16)))
+
+    async def adopt(self) -> None:
+        """Claim the store for this catalog, whoever owned it.  What it holds is never swept."""
+        store_id, token = uuid.uuid4().hex, secrets.token_hex(16)
+        await self._confirm(await self._catalog.write(ownership.adopt, store_id, token))
+
+    async def _row(self) -> StoreRow | None:
+        return await self._catalog.read(ownership.read)
+
+    async def _claim_new_store(self) -> StoreRow:
+        found = await self._contents()
+        row = await self._row()  # another node may have claimed it while we looked
+        if row is not None:
+            return row
+        if found is not None:
+            raise StoreMismatch(f"the catalog is new, but the store holds {found}. {_RESOLUTIONS}")
+        return await self._catalog.write(ownership.create, uuid.uuid4().hex, secrets.token_hex(16))
+
+    async def _contents(self) -> str | None:
+        foreign = self._driver.extension(ForeignData)
+        described = await foreign.describe() if foreign else None
+        if described is not None:
+            return described
+        async for _ in self._driver.list_blobs():
+            return "images"
+        return None
+
+    async def _markers(self) -> list[StoredBlob]:
+        return [marker async for marker in self._driver.list_blobs(BlobKind.MARKER)]
+
+    async def _newest_marker(self) -> StoredBlob | None:
+        return max(await self._markers(), key=lambda marker: marker.stored_at, default=None)
+
+    async def _confirm(self, row: StoreRow) -> None:
+        """Write the marker of the row's next token, then let the row know, then drop older ones."""
+        assert row.next_token is not None, "a token is drawn before its marker is written"
+        older = [marker.location for marker in await self._markers()]
+        content = _content(row.store_id, row.next_token)
+        mark = Mark(BlobKind.MARKER, Digest.of(content))
+        written = await self._driver.put_blob(uuid.uuid4().hex, [content], mark)
+        if not await self._catalog.write(ownership.confirm, row.next_token):
+            older = [written.location]  # another node has drawn a token meanwhile: ours is void
+        await self._driver.delete_blobs(older)
+
+
+def _content(store_id: str, token: str) -> bytes:
+    return json.dumps({"store": store_id, "token": token}).encode()
+
+
+def _is_marked_by(row: StoreRow, marker: StoredBlob) -> bool:
+    tokens = (row.current_token, row.next_token)
+    return any(_has_token(row, token, marker) for token in tokens if token is not None)
+
+
+def _has_token(row: StoreRow, token: str, marker: StoredBlob) -> bool:
+    """Whether that token's marker it is: the digest in its mark tells, without reading it."""
+    return marker.mark is not None and marker.mark.digest == Digest.of(
+        _content(row.store_id, token)
+    )
