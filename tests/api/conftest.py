@@ -1,0 +1,142 @@
+"""Servers to test, one process for each way of configuring them, kept for the whole session."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from . import promises
+from .client import Client
+from .server import Server
+
+UNDER_TEST = os.environ.get("REGISTRY_UNDER_TEST")
+HASH_FALLBACK = {"REGISTRY_STORAGE_FORCE_HASH_FALLBACK": "1"}
+
+Serve = Callable[..., Server]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "ours: asks for more than the spec makes every registry do")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if UNDER_TEST and not os.environ.get("REGISTRY_STRICTLY"):
+        for item in items:
+            if item.get_closest_marker("ours"):
+                item.add_marker(pytest.mark.skip(reason="asks for more than the spec"))
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """Start servers by their environment; all end, and are judged by their logs, at the end."""
+    if UNDER_TEST:
+        pytest.skip("needs a server that the test configures itself")
+    started: list[Server] = []
+
+    def start(
+        environment: dict[str, str] | None = None,
+        *,
+        directory: Path | None = None,
+        config: str | None = None,
+    ) -> Server:
+        place = directory or tmp_path_factory.mktemp("registry")
+        server = Server(place, environment or {}, config).start()
+        started.append(server)
+        return server
+
+    yield start
+    failures = [failure for server in started if (failure := _failure_at_stop(server))]
+    assert not failures, "\n".join(failures)
+
+
+def _failure_at_stop(server: Server) -> str | None:
+    try:
+        server.stop()
+    except AssertionError as error:
+        return str(error)
+    return None
+
+
+@pytest.fixture(scope="session")
+def server(serve: Serve) -> Server:
+    """The server as it is without any configuration but an address and a directory."""
+    return serve()
+
+
+@pytest.fixture(scope="session")
+def server_that_rereads(serve: Serve) -> Server:
+    """A server that cannot carry a hash from one request to the next: it reads the bytes again."""
+    return serve(HASH_FALLBACK)
+
+
+@pytest.fixture(scope="session")
+def which(request: pytest.FixtureRequest) -> str:
+    """The fixture that the module's tests talk to, where they do not ask for another."""
+    name: str = getattr(request, "param", "server")
+    if UNDER_TEST and name != "server":
+        pytest.skip("needs a server that the test configures itself")
+    return name
+
+
+@pytest.fixture(scope="session")
+def url(request: pytest.FixtureRequest, which: str) -> str:
+    return UNDER_TEST or request.getfixturevalue(which).url
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[Client]:
+    """A client without a login."""
+    yield from _client(url)
+
+
+def _client(url: str) -> Iterator[Client]:
+    client = Client(url, promises=promises.ANY_REGISTRY if UNDER_TEST else promises.OURS)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def repo() -> str:
+    """The name of a repository that no other test uses."""
+    return f"conformance/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def other_repo() -> str:
+    return f"conformance/{uuid.uuid4().hex}"
+
+
+# For attacks: a server whose log has nothing but complaints, and a check that it came to no harm.
+
+
+@pytest.fixture(scope="session")
+def fortress(serve: Serve) -> Server:
+    """A server without an access log, so that every line of its log is a complaint."""
+    return serve({"REGISTRY_LOG_ACCESSLOG_DISABLED": "true"})
+
+
+@pytest.fixture
+def attacker(fortress: Server) -> Iterator[Client]:
+    yield from _client(fortress.url)
+
+
+@pytest.fixture
+def unharmed(fortress: Server) -> Callable[..., AbstractContextManager[None]]:
+    """A context for one attack: afterwards the server answers as before and has kept nothing."""
+
+    @contextmanager
+    def check(*, log_lines: int = 1, memory: int = 50_000_000) -> Iterator[None]:
+        before, lines = fortress.inventory(), fortress.log_lines()
+        resident = fortress.resident_bytes()
+        yield
+        assert Client(fortress.url).get("/v2/").status == 200
+        assert fortress.inventory() == before
+        assert fortress.log_lines() - lines <= log_lines, fortress.log.read_text()[-5000:]
+        assert fortress.resident_bytes() - resident < memory
+
+    return check

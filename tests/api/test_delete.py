@@ -1,0 +1,175 @@
+"""Deleting tags, manifests and blobs (spec, "Content Management"): gone at once, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .client import Client
+from .conftest import Serve
+from .content import ABSENT, artifact, blob, digest_of, image, index
+from .marks import ours
+from .promises import OURS
+
+
+def test_deleting_a_tag_leaves_the_manifest(client: Client, repo: str) -> None:
+    pushed = image("tag deleted")
+    pushed.push(client, repo, "gone")
+    pushed.push(client, repo, "stays")
+    answer = client.delete(f"/v2/{repo}/manifests/gone")
+    assert answer.status == 202
+    assert client.get(f"/v2/{repo}/manifests/gone").status == 404
+    assert client.get(f"/v2/{repo}/manifests/stays").status == 200
+    assert client.get(f"/v2/{repo}/manifests/{pushed.digest}").status == 200
+    assert client.get(f"/v2/{repo}/tags/list").json()["tags"] == ["stays"]
+    assert client.delete(f"/v2/{repo}/manifests/gone").status == 404
+
+
+def test_deleting_a_manifest_takes_its_tags_with_it(client: Client, repo: str) -> None:
+    pushed = image("manifest deleted")
+    other = image("manifest kept")
+    for tag in ("one", "two"):
+        pushed.push(client, repo, tag)
+    other.push(client, repo, "three")
+    assert client.delete(f"/v2/{repo}/manifests/{pushed.digest}").status == 202
+    for reference in ("one", "two", pushed.digest):
+        for method in ("GET", "HEAD"):
+            assert client.request(method, f"/v2/{repo}/manifests/{reference}").status == 404
+    assert client.get(f"/v2/{repo}/tags/list").json()["tags"] == ["three"]
+    answer = client.delete(f"/v2/{repo}/manifests/{pushed.digest}")
+    assert answer.status == 404
+    assert answer.codes == ["MANIFEST_UNKNOWN"]
+
+
+def test_deleting_a_blob(client: Client, repo: str, other_repo: str) -> None:
+    """Gone at once from this repository, and from this one only."""
+    data = blob(2000, "deleted")
+    digest = client.push_blob(repo, data)
+    client.push_blob(other_repo, data)
+    assert client.delete(f"/v2/{repo}/blobs/{digest}").status == 202
+    for method in ("GET", "HEAD"):
+        assert client.request(method, f"/v2/{repo}/blobs/{digest}").status == 404
+    assert client.get(f"/v2/{other_repo}/blobs/{digest}").body == data
+    for method in ("GET", "HEAD"):
+        assert client.request(method, f"/v2/{repo}/blobs/{digest}").status == 404
+    answer = client.delete(f"/v2/{repo}/blobs/{digest}")
+    assert answer.status == 404
+    assert answer.codes == ["BLOB_UNKNOWN"]
+
+
+def test_what_was_deleted_can_be_pushed_again(client: Client, repo: str) -> None:
+    pushed = image("deleted and pushed again")
+    for _ in range(3):
+        pushed.push(client, repo, "v1")
+        assert client.get(f"/v2/{repo}/manifests/v1").body == pushed.manifest
+        assert client.delete(f"/v2/{repo}/manifests/{pushed.digest}").status == 202
+        for data in pushed.blobs:
+            assert client.delete(f"/v2/{repo}/blobs/{digest_of(data)}").status == 202
+            assert client.head(f"/v2/{repo}/blobs/{digest_of(data)}").status == 404
+
+
+@pytest.mark.parametrize("what", ["blobs/" + ABSENT, "manifests/" + ABSENT, "manifests/absent"])
+def test_deleting_what_is_not_there(client: Client, repo: str, what: str) -> None:
+    assert client.delete(f"/v2/{repo}/{what}").status == 404
+    client.push_blob(repo, b"so that the repository exists")
+    answer = client.delete(f"/v2/{repo}/{what}")
+    assert answer.status == 404
+    assert answer.codes == ["BLOB_UNKNOWN" if "blobs" in what else "MANIFEST_UNKNOWN"]
+
+
+@ours
+def test_a_blob_of_an_image_is_in_use(client: Client, repo: str) -> None:
+    pushed = image("in use", layers=2)
+    pushed.push(client, repo)
+    for data in pushed.blobs:
+        answer = client.delete(f"/v2/{repo}/blobs/{digest_of(data)}")
+        assert answer.status == 409
+        assert answer.codes == ["DENIED"]
+        assert f"in use by {pushed.digest}" in answer.messages
+        assert client.get(f"/v2/{repo}/blobs/{digest_of(data)}").body == data
+
+
+@ours
+def test_a_manifest_of_an_index_is_in_use(client: Client, repo: str) -> None:
+    child = image("child in use")
+    child.push(client, repo, "child")
+    parent = index([child.descriptor()])
+    parent.push(client, repo, "parent")
+    answer = client.delete(f"/v2/{repo}/manifests/{child.digest}")
+    assert answer.status == 409
+    assert answer.codes == ["DENIED"]
+    assert f"in use by {parent.digest}" in answer.messages
+    assert client.get(f"/v2/{repo}/manifests/child").status == 200
+    assert client.delete(f"/v2/{repo}/manifests/child").status == 202
+    assert client.delete(f"/v2/{repo}/manifests/{parent.digest}").status == 202
+    assert client.delete(f"/v2/{repo}/manifests/{child.digest}").status == 202
+
+
+@ours
+def test_a_subject_is_not_in_use(client: Client, repo: str) -> None:
+    """Referrers name their subject, but do not hold it."""
+    subject = image("subject deleted")
+    subject.push(client, repo)
+    referrer = artifact("left behind", subject=subject.descriptor())
+    referrer.push(client, repo)
+    assert client.delete(f"/v2/{repo}/manifests/{subject.digest}").status == 202
+    assert client.get(f"/v2/{repo}/manifests/{referrer.digest}").status == 200
+
+
+@ours
+def test_a_delete_by_sha512(client: Client, repo: str) -> None:
+    pushed = image("sha512 deleted")
+    pushed.push_blobs(client, repo)
+    digest = digest_of(pushed.manifest, "sha512")
+    assert client.put_manifest(repo, f"{digest}?tag=v1", pushed.manifest).status == 201
+    assert client.delete(f"/v2/{repo}/manifests/{digest}").status == 202
+    assert client.get(f"/v2/{repo}/manifests/v1").status == 404
+
+
+# The three kinds of delete where none is allowed: forgetting one of them has been a hole elsewhere.
+
+FIXED = image("fixed")
+
+
+@pytest.fixture(scope="module", params=["delete disabled", "read-only"])
+def fixed(request: pytest.FixtureRequest, serve: Serve, tmp_path_factory: pytest.TempPathFactory):
+    """A server on which nothing can be deleted, holding `FIXED` as `fixed:v1`."""
+    directory: Path = tmp_path_factory.mktemp("fixed")
+    if request.param == "delete disabled":
+        server = serve({"REGISTRY_STORAGE_DELETE_ENABLED": "false"}, directory=directory)
+        FIXED.push(Client(server.url), "fixed", "v1")
+    else:
+        first = serve(directory=directory)
+        FIXED.push(Client(first.url), "fixed", "v1")
+        first.stop()
+        setting = "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED"
+        server = serve({setting: "true"}, directory=directory)
+    return server
+
+
+@pytest.fixture
+def fixed_client(fixed) -> Iterator[Client]:
+    client = Client(fixed.url, promises=OURS)
+    yield client
+    client.close()
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["manifests/v1", f"manifests/{FIXED.digest}", f"blobs/{digest_of(FIXED.blobs[0])}"],
+    ids=["tag", "manifest", "blob"],
+)
+def test_where_nothing_may_be_deleted(fixed_client: Client, what: str) -> None:
+    answer = fixed_client.delete(f"/v2/fixed/{what}")
+    assert answer.status == 405
+    assert answer.codes == ["UNSUPPORTED"]
+    assert fixed_client.get(f"/v2/fixed/{what}").status == 200
+
+
+def test_where_nothing_may_be_deleted_pulling_works(fixed_client: Client) -> None:
+    assert fixed_client.get("/v2/fixed/manifests/v1").body == FIXED.manifest
+    assert fixed_client.get("/v2/fixed/tags/list").json()["tags"] == ["v1"]
+    digest = digest_of(FIXED.blobs[1])
+    assert fixed_client.get(f"/v2/fixed/blobs/{digest}").body == FIXED.blobs[1]
