@@ -1,0 +1,93 @@
+"""Who asks, what for, and what the answer is: the words that the handlers and the policies share.
+
+A handler turns a request into a `Subject` and asks for a `Decision`; it never looks at passwords,
+files or rules:
+
+    subject = access.identify_cached(authorization)
+    if subject is None:
+        subject = await access.identify(authorization, client=address)
+    decision = access.decide(subject, repository, Action.PUSH)
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What a request wants to do to a repository."""
+
+    PULL = "pull"
+    PUSH = "push"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who asks.  The empty name is nobody in particular: no credentials were sent."""
+
+    name: str = ""
+
+    @property
+    def is_anonymous(self) -> bool:
+        return not self.name
+
+
+ANONYMOUS = Subject()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether it may be done, and why: `reason` is for the log, and names what decided."""
+
+    allowed: bool
+    reason: str
+    may_move_tags: bool = True
+    """False where a push may make new tags but not point an existing tag elsewhere."""
+
+
+class CredentialsRefused(Exception):
+    """Credentials were sent and are not valid; they never make the request an anonymous one."""
+
+
+class TooManyLogins(Exception):
+    """Passwords are being tried too fast; `retry_after` is in seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(f"too many logins; try again in {retry_after} s")
+
+
+class Access(ABC):
+    """One way of access control, as the settings choose it."""
+
+    challenge: str | None
+    """The value of `WWW-Authenticate` for a 401; None where nobody ever needs to log in."""
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Begin to follow the files that the rules come from."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Free what `start` took."""
+
+    @abstractmethod
+    def identify_cached(self, authorization: str | None) -> Subject | None:
+        """Who sent this `Authorization` header, where that is known already; else None.
+
+        Takes about a microsecond and never blocks.  Without a header: `ANONYMOUS`.
+        """
+
+    @abstractmethod
+    async def identify(self, authorization: str | None, *, client: str = "") -> Subject:
+        """Who sent this `Authorization` header.  `client` is the address that it came from.
+
+        Raises `CredentialsRefused` (for every reason alike), `TooManyLogins`.
+        """
+
+    @abstractmethod
+    def decide(self, subject: Subject, repository: str, action: Action) -> Decision:
+        """May `subject` do that to `repository`?  Never blocks."""

@@ -1,0 +1,27 @@
+"""No access control: everybody may do everything, and credentials are not looked at."""
+
+from __future__ import annotations
+
+from registry_server.auth.access import ANONYMOUS, Access, Action, Decision, Subject
+from registry_server.auth.policy import OPEN, decide
+
+
+class OpenAccess(Access):
+    """For a registry that only this machine can reach, or that is meant to be open."""
+
+    challenge = None
+
+    async def start(self) -> None:
+        """There is nothing to follow."""
+
+    async def close(self) -> None:
+        """There is nothing to free."""
+
+    def identify_cached(self, authorization: str | None) -> Subject | None:
+        return ANONYMOUS
+
+    async def identify(self, authorization: str | None, *, client: str = "") -> Subject:
+        return ANONYMOUS
+
+    def decide(self, subject: Subject, repository: str, action: Action) -> Decision:
+        return decide(OPEN, subject, repository, action)

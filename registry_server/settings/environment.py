@@ -1,0 +1,149 @@
+"""`REGISTRY_…` variables as settings: the path of a key, upper-cased, joined by `_`.
+
+    REGISTRY_HTTP_ADDR=:5000                  http.addr
+    REGISTRY_STORAGE=filesystem               chooses the driver; REGISTRY_AUTH=htpasswd likewise
+    REGISTRY_STORAGE_S3_BUCKET=images         a key of the driver
+    REGISTRY_VALIDATION_MANIFESTS_URLS_ALLOW_0=^https://  item 0 of a list; or append
+    REGISTRY_HTTP_HEADERS='{X-Served-By: [a]}'              values are YAML
+    REGISTRY_CATALOG_URL_FILE=/run/secrets/catalog          the value is in that file
+
+A variable that names no setting is reported, not refused: Kubernetes injects such variables
+(`REGISTRY_PORT=tcp://…`) for every service that is called "registry".
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from registry_server.settings import foreign
+from registry_server.settings.document import parse_document
+from registry_server.settings.drivers import driver_named, parameters_of
+from registry_server.settings.model import Settings, StorageSettings
+from registry_storage.errors import ConfigurationInvalid
+
+PREFIX = "REGISTRY_"
+CONFIGURATION_PATH = "REGISTRY_CONFIGURATION_PATH"
+_NOT_SETTINGS = {CONFIGURATION_PATH, "REGISTRY_STORAGE_FORCE_HASH_FALLBACK"}
+
+KeyPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One variable that sets something."""
+
+    variable: str
+    path: KeyPath
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the variables say: settings, and what there is to warn of."""
+
+    overrides: tuple[Override, ...]
+    warnings: tuple[str, ...]
+
+
+def read_environment(environ: Mapping[str, str]) -> Environment:
+    """Raises `ConfigurationInvalid` for a value that is not YAML or a file that cannot be read."""
+    overrides: list[Override] = []
+    warnings: list[str] = []
+    names = sorted(n for n in environ if n.startswith(PREFIX) and n not in _NOT_SETTINGS)
+    for name in names:
+        words = name.removeprefix(PREFIX).split("_")
+        override = _override(name, words, environ[name])
+        if override is not None:
+            overrides.append(override)
+        else:
+            warnings.append(f"{name}: {_why_not(words)}")
+    return Environment(tuple(overrides), tuple(warnings))
+
+
+def _override(variable: str, words: list[str], text: str) -> Override | None:
+    path = _resolve(Settings, words)
+    if path is not None:
+        return Override(variable, path, _parse(variable, text))
+    if words[-1] == "FILE" and (path := _resolve(Settings, words[:-1])) is not None:
+        return Override(variable, path, _content(variable, Path(text)))
+    return None
+
+
+def _parse(variable: str, text: str) -> Any:
+    try:
+        return parse_document(text)
+    except ValueError as error:
+        raise ConfigurationInvalid(f"{variable}: not YAML: {error}") from None
+
+
+def _content(variable: str, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationInvalid(f"{variable}: {path} cannot be read: {error}") from None
+
+
+def _why_not(words: list[str]) -> str:
+    path = ".".join(words).lower()
+    for table in (foreign.IGNORED, foreign.REFUSED):
+        if key := foreign.enclosing(path, table):
+            return f"ignored: {table[key]}"
+    return "ignored: no setting has that name"
+
+
+# From the words of a name to a path, along the types of the settings
+
+
+def _resolve(kind: Any, words: list[str]) -> KeyPath | None:
+    """The path that `words` name below a value of type `kind`; None: there is no such setting."""
+    if not words:
+        return ()
+    inner = without_none(kind)
+    if isinstance(inner, type) and issubclass(inner, BaseModel):
+        return _resolve_in_model(inner, words)
+    origin = get_origin(inner)
+    if origin is tuple:
+        rest = _resolve(get_args(inner)[0], words[1:]) if words[0].isdecimal() else None
+        return None if rest is None else (int(words[0]), *rest)
+    if inner is Any:
+        return tuple(int(word) if word.isdecimal() else word.lower() for word in words)
+    if origin is not None and issubclass(origin, Mapping):
+        return ("_".join(words),)
+    return None
+
+
+def _resolve_in_model(model: type[BaseModel], words: list[str]) -> KeyPath | None:
+    for count, name, kind in _matching_keys(model, words):
+        rest = _resolve(kind, words[count:])
+        if rest is not None:
+            return (name, *rest)
+    return None
+
+
+def _matching_keys(model: type[BaseModel], words: list[str]) -> Iterator[tuple[int, str, Any]]:
+    """Keys of the model that the first words spell: (number of words, key, type)."""
+    keys = {f.alias or name: f.annotation for name, f in model.model_fields.items()}
+    if model is StorageSettings:
+        keys = {name: kind for name, kind in keys.items() if name not in ("driver", "parameters")}
+    for count in range(len(words), 0, -1):
+        word = "_".join(words[:count]).lower()
+        if word in keys:
+            yield count, word, keys[word]
+        elif model is StorageSettings and (driver := driver_named(word)):
+            yield count, driver, parameters_of(driver)
+
+
+def without_none(kind: Any) -> Any:
+    """`kind` without `Annotated` and `| None`."""
+    if get_origin(kind) is Annotated:
+        return without_none(get_args(kind)[0])
+    if get_origin(kind) in (Union, types.UnionType):
+        kinds = [k for k in get_args(kind) if k is not types.NoneType]
+        return without_none(kinds[0]) if len(kinds) == 1 else Any
+    return kind

@@ -1,0 +1,274 @@
+"""Every setting, with its type, its default and what it is for.
+
+The keys are those of the distribution project where they mean the same, and none has an underscore,
+so that `REGISTRY_HTTP_TLS_CERTIFICATE` can only be `http.tls.certificate`.
+`docs/reference/configuration.md` lists these fields; a test holds it to them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from registry_server.settings.values import (
+    Address,
+    Duration,
+    FilePath,
+    ListenAddress,
+    PublicURL,
+    Secret,
+)
+
+DAY = 24 * 3600.0
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def _section(kind: type[Section], description: str) -> Any:
+    return Field(default_factory=kind, description=description)
+
+
+class AccessLogSettings(Section):
+    disabled: bool = Field(False, description="Write no line for each request.")
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warn", "error"] = Field(
+        "info", description="The least important messages that are written."
+    )
+    formatter: Literal["text", "json"] = Field(
+        "text", description="`text`: for people; `json`: one object a line."
+    )
+    fields: Mapping[str, str] = Field(
+        default_factory=dict, description="Fields that every line carries, by name."
+    )
+    accesslog: AccessLogSettings = _section(AccessLogSettings, "The lines about requests.")
+
+
+class UploadPurgingSettings(Section):
+    enabled: bool = Field(True, description="Forget uploads that nobody finishes.")
+    age: Duration = Field(7 * DAY, gt=0, description="How long after its last chunk.")
+    interval: Duration = Field(DAY, gt=0, description="How often to look for such uploads.")
+
+
+class ReadOnlySettings(Section):
+    enabled: bool = Field(False, description="Refuse every change: serve pulls only.")
+
+
+class MaintenanceSettings(Section):
+    uploadpurging: UploadPurgingSettings = _section(
+        UploadPurgingSettings, "What happens to uploads that were given up."
+    )
+    readonly: ReadOnlySettings = _section(ReadOnlySettings, "Serving without changing anything.")
+
+
+class DeleteSettings(Section):
+    enabled: bool = Field(True, description="Allow clients to delete tags, manifests and blobs.")
+
+
+class RedirectSettings(Section):
+    disable: bool = Field(
+        False, description="Serve blobs ourselves even where the store could serve them directly."
+    )
+
+
+class StorageSettings(Section):
+    """The store: one driver with its own keys, and what holds for every driver.
+
+    In a file the driver's section stands beside the others (`storage: {filesystem: {…}}`).
+    """
+
+    driver: str = Field("", description="The name of the driver; the key of its section.")
+    parameters: Mapping[str, Any] = Field(
+        default_factory=dict, repr=False, description="The driver's own keys, as it checks them."
+    )
+    delete: DeleteSettings = _section(DeleteSettings, "Deleting through the API.")
+    redirect: RedirectSettings = _section(RedirectSettings, "Sending clients to the store itself.")
+    maintenance: MaintenanceSettings = _section(MaintenanceSettings, "Keeping the store in order.")
+
+
+class NoAuthSettings(Section):
+    """Everybody may do everything.  Only on loopback, unless the command line insists."""
+
+
+class HtpasswdSettings(Section):
+    realm: str = Field(
+        "Registry", pattern=r'^[^"\\\x00-\x1f\x7f]+$', description="Shown when asking for a login."
+    )
+    path: FilePath = Field(description="The htpasswd file; bcrypt entries only (`htpasswd -B`).")
+    policy: FilePath | None = Field(
+        None,
+        description="A file of rules: who may do what where. "
+        "Without it every user may do everything, and nobody else anything.",
+    )
+
+
+class AuthSettings(Section):
+    """Who may do what: exactly one way."""
+
+    none: NoAuthSettings | None = Field(None, description="Everybody may do everything.")
+    htpasswd: HtpasswdSettings | None = Field(
+        None, description="Users with a password each, from a file."
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> AuthSettings:
+        if self.none is not None and self.htpasswd is not None:
+            raise ValueError("none and htpasswd exclude each other; keep one")
+        return self
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody may do everything."""
+        return self.htpasswd is None
+
+
+class CatalogSettings(Section):
+    url: Secret | None = Field(
+        None,
+        description="The database of the catalog, an SQLAlchemy URL "
+        "(`postgresql+psycopg://user:password@host/database`). Without it: `catalog.sqlite` inside "
+        "the filesystem driver's root, or in `data.directory` for other drivers.",
+    )
+    maxentries: int = Field(
+        1000, ge=1, description="The most repositories that one page of `_catalog` has."
+    )
+
+
+class TagsSettings(Section):
+    maxtags: int = Field(1000, ge=1, description="The most tags that one page of a list has.")
+
+
+class TLSSettings(Section):
+    certificate: FilePath | None = Field(
+        None, description="The certificate with its chain, PEM. Turns TLS on."
+    )
+    key: FilePath | None = Field(None, description="The certificate's private key, PEM.")
+    minimumtls: Literal["tls1.2", "tls1.3"] = Field(
+        "tls1.2", description="The oldest version of TLS that is spoken."
+    )
+
+    @model_validator(mode="after")
+    def _both(self) -> TLSSettings:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key are needed together")
+        return self
+
+
+class TimeoutSettings(Section):
+    head: Duration = Field(10.0, gt=0, description="For the head of a request to arrive whole.")
+    body: Duration = Field(60.0, gt=0, description="Without a byte of a body arriving.")
+    write: Duration = Field(60.0, gt=0, description="Without a byte of an answer being taken.")
+    keepalive: Duration = Field(75.0, gt=0, description="Between two requests on a connection.")
+
+
+class HTTPSettings(Section):
+    addr: ListenAddress = Field(
+        Address("127.0.0.1", 5000),
+        description="Where to listen: `127.0.0.1:5000`, `[::1]:5000`, or `:5000` for every "
+        "interface. Beyond loopback a login is required (`auth`).",
+    )
+    host: PublicURL | None = Field(
+        None, description="The URL that clients know the registry by, for absolute `Location`s."
+    )
+    relativeurls: bool = Field(
+        True, description="Answer with relative `Location`s, which work behind every proxy."
+    )
+    headers: Mapping[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Headers added to every answer, each with its values."
+    )
+    draintimeout: Duration = Field(
+        60.0, description="How long requests under way may go on when the server is asked to end."
+    )
+    tls: TLSSettings = _section(TLSSettings, "Encryption by the registry itself.")
+    timeouts: TimeoutSettings = _section(TimeoutSettings, "When to give up on a client.")
+
+    @field_validator("headers", mode="before")
+    @classmethod
+    def _one_value_is_a_list_of_one(cls, headers: Any) -> Any:
+        if not isinstance(headers, Mapping):
+            return headers
+        return {k: [v] if isinstance(v, str) else v for k, v in headers.items()}
+
+    @field_validator("headers")
+    @classmethod
+    def _are_headers(cls, headers: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+        for name, values in headers.items():
+            if not _HEADER_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is not the name of a header")
+            if any(not value.isprintable() for value in values):
+                raise ValueError(f"{name} has a value with a control character")
+        return headers
+
+
+class URLRulesSettings(Section):
+    allow: tuple[re.Pattern[str], ...] = Field(
+        (), description="URLs of foreign layers must match one of these regular expressions."
+    )
+    deny: tuple[re.Pattern[str], ...] = Field(
+        (), description="URLs of foreign layers must match none of these regular expressions."
+    )
+
+
+class PlatformSettings(Section):
+    architecture: str = Field(description="As in the index, such as `amd64`.")
+    os: str = Field(description="As in the index, such as `linux`.")
+
+
+class IndexSettings(Section):
+    platforms: Literal["all", "none", "list"] = Field(
+        "all", description="Which manifests that an index names must be there when it is pushed."
+    )
+    platformlist: tuple[PlatformSettings, ...] = Field(
+        (), description="The platforms whose manifests must be there, for `platforms: list`."
+    )
+
+
+class ManifestSettings(Section):
+    urls: URLRulesSettings = _section(URLRulesSettings, "URLs of layers that lie elsewhere.")
+    indexes: IndexSettings = _section(IndexSettings, "What an index must have.")
+
+
+class ValidationSettings(Section):
+    disabled: bool = Field(
+        False, description="Accept manifests that name content which is not there."
+    )
+    manifests: ManifestSettings = _section(ManifestSettings, "What a manifest must have.")
+
+
+class UploadSettings(Section):
+    maxopen: int = Field(100, ge=1, description="The most uploads that one user may have open.")
+
+
+class DataSettings(Section):
+    directory: FilePath = Field(
+        Path("~/.local/share/registry-server").expanduser(),
+        validate_default=True,
+        description="Where the server keeps what has no other place.",
+    )
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    version: Annotated[str, Field(pattern=r"^0\.1$")] = Field(
+        "0.1", description="Of the format, as in distribution's files: always `0.1`."
+    )
+    log: LogSettings = _section(LogSettings, "What is written to the log, and how.")
+    storage: StorageSettings = _section(StorageSettings, "Where the bytes are kept.")
+    auth: AuthSettings = _section(AuthSettings, "Who may do what.")
+    catalog: CatalogSettings = _section(CatalogSettings, "The database of facts about the bytes.")
+    tags: TagsSettings = _section(TagsSettings, "Lists of tags.")
+    http: HTTPSettings = _section(HTTPSettings, "How the server is reached.")
+    validation: ValidationSettings = _section(ValidationSettings, "What may be pushed.")
+    uploads: UploadSettings = _section(UploadSettings, "Uploads under way.")
+    data: DataSettings = _section(DataSettings, "The server's own files.")
