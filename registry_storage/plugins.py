@@ -1,7 +1,7 @@
 """Finds drivers by their configured name and makes them from their settings.
 
-A plug-in is loaded only when its name is asked for, so a broken one never stops a registry that does
-not use it.  `describe_drivers` loads every one, each on its own, for people to look at.
+A plug-in is loaded only when its name is asked for, so a broken one never stops a registry that
+does not use it.  `describe_drivers` loads every one, each on its own, for people to look at.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def open_driver(name: str, settings: Mapping[str, Any], *, path: str = "storage"
     """The driver of that name with these settings: constructed, not started.
 
     `path` is where in the configuration the driver's name stands; it begins the messages of
-    `ConfigurationInvalid`.  Raises `SdkMissing` where the driver needs an SDK that is not installed.
+    `ConfigurationInvalid`.  Raises `SdkMissing` where the driver's SDK is not installed.
     """
     factory = load_factory(name, path=path)
     config = validate_settings(factory.config_type, settings, path=f"{path}.{name}")
@@ -105,7 +105,8 @@ def _entry_point(name: str, path: str) -> EntryPoint:
     if not found:
         known = driver_names()
         raise ConfigurationInvalid(
-            f"{path}.{name}: unknown driver{_suggestion(name, known)}; installed: {', '.join(known)}"
+            f"{path}.{name}: unknown driver{_suggestion(name, known)}; "
+            f"installed: {', '.join(known)}"
         )
     packages = ", ".join(_distribution(entry) for entry in found)
     raise ConfigurationInvalid(f"{path}.{name}: offered by {packages}; uninstall all but one")
@@ -163,10 +164,7 @@ def _line(item: Mapping[str, Any], config_type: type[BaseModel], path: str) -> s
 def _model_at(config_type: type[BaseModel], keys: tuple[str | int, ...]) -> type[BaseModel]:
     """The nested model that `keys` lead to; the last one known where they leave the models."""
     for key in keys:
-        known = {
-            model_field.alias or name: model_field for name, model_field in _fields(config_type)
-        }
-        inner = known[str(key)].annotation if str(key) in known else None
+        inner = _fields(config_type).get(str(key))
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             break
         config_type = inner

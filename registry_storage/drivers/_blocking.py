@@ -48,9 +48,9 @@ class BlockingCalls:
             for item in found:
                 yield item
 
-    def close(self) -> None:
-        """End the threads; waits for calls under way."""
-        self._executor.shutdown()
+    async def close(self) -> None:
+        """End the threads when the calls under way have ended."""
+        await asyncio.to_thread(self._executor.shutdown)
 
 
 async def finished(running: asyncio.Future[R]) -> R:
