@@ -1,13 +1,12 @@
 """Who may import whom.
 
-pure            the standard library, and each other
-drivers/api     pure
-drivers/NAME    drivers/api, private helpers of drivers/, the hooks, pure, its own SDK; no other
-                driver, no core
-catalog         pure, drivers/api
-core            pure, drivers/api, catalog, and itself; no concrete driver
+pure            the standard library, and each other; the driver interface is pure, too
+drivers/NAME    the driver interface, private helpers of drivers/, the hooks, pure, its own SDK;
+                no other driver, no core
+catalog         pure
+core            pure, catalog, and itself; wrappers, but no concrete driver
 testing         what a third party may import too: no catalog, no concrete driver
-registry_server the public names of registry_storage
+registry_server the public modules of registry_storage
   api           not hub
 """
 
@@ -20,16 +19,22 @@ import registry_storage
 STORAGE = "registry_storage"
 SERVER = "registry_server"
 
-PURE = tuple(
-    f"{STORAGE}.{name}"
-    for name in ("digest", "errors", "manifests", "media_types", "names", "parts")
-)
 DRIVERS = f"{STORAGE}.drivers"
 DRIVER_API = f"{DRIVERS}.api"
 WRAPPERS = f"{DRIVERS}.wrappers"
 HOOKS = f"{STORAGE}.hookspecs"
 CATALOG = f"{STORAGE}.catalog"
 TESTING = f"{STORAGE}.testing"
+
+
+def _of_storage(names: str) -> tuple[str, ...]:
+    return tuple(f"{STORAGE}.{name}" for name in names.split())
+
+
+VALUES = _of_storage("digest errors manifests media_types names policy values")
+PURE = (DRIVER_API, *VALUES, *_of_storage("buffers bytes_cache hashing parts"))
+PUBLIC = (DRIVER_API, *VALUES, *_of_storage("plugins"))
+"""Beside the names in `registry_storage.__all__`."""
 
 DATABASE_LIBRARIES = ("sqlalchemy", "alembic", "sqlite3", "psycopg")
 
@@ -60,7 +65,7 @@ def _objection_in_storage(importer: str, imported: str) -> str | None:
     if is_within(importer, DRIVERS):
         return _objection_to_driver(importer, imported)
     if is_within(importer, CATALOG):
-        return None if is_within(imported, CATALOG, DRIVER_API) else "the catalog knows only facts"
+        return None if is_within(imported, CATALOG) else "the catalog knows only facts"
     return _objection_to_core(importer, imported)
 
 
@@ -71,17 +76,13 @@ def _objection_to_pure(imported: str) -> str | None:
 
 
 def _objection_to_driver(importer: str, imported: str) -> str | None:
-    if is_within(imported, DRIVER_API):
-        return None
-    if importer != DRIVER_API and is_within(imported, HOOKS, _own_driver(importer)):
-        return None
-    if importer != DRIVER_API and imported.startswith(f"{DRIVERS}._"):
+    if is_within(imported, HOOKS, _own_driver(importer)) or imported.startswith(f"{DRIVERS}._"):
         return None
     return "a driver imports its interface, shared private helpers and its SDK"
 
 
 def _objection_to_core(importer: str, imported: str) -> str | None:
-    if is_within(imported, DRIVERS) and not is_within(imported, DRIVER_API, WRAPPERS):
+    if is_within(imported, DRIVERS) and not is_within(imported, WRAPPERS):
         return "the core knows no concrete driver"
     if is_within(importer, TESTING) and is_within(imported, CATALOG):
         return "the suite tests drivers, without a catalog"
@@ -93,7 +94,7 @@ def _objection_in_server(importer: str, imported: str) -> str | None:
         return "the registry half works without the hub"
     if is_within(imported, *DATABASE_LIBRARIES):
         return "only the catalog talks to a database"
-    if not is_within(imported, STORAGE) or is_within(imported, *PURE, DRIVER_API):
+    if not is_within(imported, STORAGE) or is_within(imported, *PUBLIC):
         return None
     if imported.removeprefix(f"{STORAGE}.") in (STORAGE, *registry_storage.__all__):
         return None
