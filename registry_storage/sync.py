@@ -1,0 +1,141 @@
+"""The facade for programs without an event loop: the same calls, without `await`.
+
+    from registry_storage import sync
+
+    with sync.open_registry("filesystem", {"rootdirectory": "images"}) as registry:
+        repository = registry.repository("team/app")
+        layer = repository.put_blob(b"...")
+
+One background thread runs the event loop of a registry; calls may come from any thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
+
+from registry_storage.drivers.api import Driver
+from registry_storage.policy import StorePolicy
+from registry_storage.registry import Registry
+from registry_storage.repository import Repository
+from registry_storage.values import BlobInfo
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Loop:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="registry", daemon=True)
+        self._thread.start()
+
+    def run(self, awaitable: Awaitable[T]) -> T:
+        async def call() -> T:
+            return await awaitable
+
+        return asyncio.run_coroutine_threadsafe(call(), self._loop).result()
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class BlockingRepository:
+    """A `Repository` whose calls block."""
+
+    def __init__(self, loop: _Loop, repository: Repository) -> None:
+        self._loop = loop
+        self._repository = repository
+        self.name: Final = repository.name
+
+    @staticmethod
+    def _blocking(
+        method: Callable[Concatenate[Repository, P], Awaitable[T]],
+    ) -> Callable[Concatenate[BlockingRepository, P], T]:
+        def call(self: BlockingRepository, *args: P.args, **kwargs: P.kwargs) -> T:
+            return self._loop.run(method(self._repository, *args, **kwargs))
+
+        call.__name__, call.__doc__ = method.__name__, method.__doc__
+        return call
+
+    blob = _blocking(Repository.blob)
+    put_blob = _blocking(Repository.put_blob)
+    mount_blob = _blocking(Repository.mount_blob)
+    delete_blob = _blocking(Repository.delete_blob)
+    begin_upload = _blocking(Repository.begin_upload)
+    upload = _blocking(Repository.upload)
+    append_upload = _blocking(Repository.append_upload)
+    finish_upload = _blocking(Repository.finish_upload)
+    cancel_upload = _blocking(Repository.cancel_upload)
+    manifest = _blocking(Repository.manifest)
+    put_manifest = _blocking(Repository.put_manifest)
+    delete_manifest = _blocking(Repository.delete_manifest)
+    delete_tag = _blocking(Repository.delete_tag)
+    tags = _blocking(Repository.tags)
+    referrers = _blocking(Repository.referrers)
+
+    def read_blob(self, blob: BlobInfo, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """The bytes [start, stop) in pieces.  Raises `BlobUnknown`, `RangeNotSatisfiable`."""
+        reader = self._repository.read_blob(blob, start, stop)
+        pieces = self._loop.run(reader.__aenter__())
+        try:
+            while (piece := self._loop.run(anext(pieces, None))) is not None:
+                yield piece
+        finally:
+            self._loop.run(reader.__aexit__(None, None, None))
+
+
+class BlockingRegistry:
+    """A `Registry` whose calls block.  Made by `open_registry`."""
+
+    def __init__(self, loop: _Loop, registry: Registry) -> None:
+        self._loop = loop
+        self._registry = registry
+
+    def repository(self, name: str) -> BlockingRepository:
+        """Raises `NameInvalid`; touches nothing else."""
+        return BlockingRepository(self._loop, self._registry.repository(name))
+
+    def repositories(self, *, after: str = "", limit: int = 1000) -> list[str]:
+        """Names of repositories that hold a manifest, above `after`, in byte order."""
+        return self._loop.run(self._registry.repositories(after=after, limit=limit))
+
+    def close(self) -> None:
+        """Finish what is under way and free everything."""
+        self._loop.run(self._registry.close())
+        self._loop.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_registry(
+    driver: Driver | str,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    catalog_url: str | None = None,
+    policy: StorePolicy | None = None,
+) -> BlockingRegistry:
+    """Open a store, as `Registry.open` does, and raise what that raises."""
+    loop = _Loop()
+    try:
+        opened = Registry.open(driver, settings, catalog_url=catalog_url, policy=policy)
+        return BlockingRegistry(loop, loop.run(opened))
+    except BaseException:
+        loop.stop()
+        raise
