@@ -154,19 +154,18 @@ async def _started(driver: Driver) -> AsyncIterator[Driver]:
 
 def _catalog_url(driver: Driver, configured: str | None, resources: AsyncExitStack) -> str:
     home = driver.extension(CatalogHome)
-    if home is not None and home.ends_with_process():
-        if configured:
-            raise ConfigurationInvalid(
-                f"catalog.url: the {driver.name} driver brings a catalog of its own; remove the key"
-            )
-        return _sqlite_url(_temporary_directory(resources))
-    if configured:
-        return configured
     if home is None:
+        if configured is None:
+            raise ConfigurationInvalid(
+                f"catalog.url: the {driver.name} driver has no place for the catalog; set this key"
+            )
+        return configured
+    directory = home.catalog_directory()
+    if directory is None and configured:
         raise ConfigurationInvalid(
-            f"catalog.url: the {driver.name} driver has no directory for the catalog; set this key"
+            f"catalog.url: the {driver.name} driver brings a catalog of its own; remove the key"
         )
-    return _sqlite_url(home.catalog_directory())
+    return configured or _sqlite_url(directory or _temporary_directory(resources))
 
 
 def _temporary_directory(resources: AsyncExitStack) -> Path:

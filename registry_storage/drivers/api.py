@@ -262,10 +262,10 @@ class ForeignData(Protocol):
 
 @runtime_checkable
 class CatalogHome(Protocol):
-    """Extension: the store has a directory of its own, in which the catalog may live too."""
+    """Extension: the store says where its catalog lives, unless the configuration does."""
 
-    def catalog_directory(self) -> Path:
-        """The directory; it exists once the driver has started."""
+    def catalog_directory(self) -> Path | None:
+        """A directory of the store's own that exists once the driver has started.
 
-    def ends_with_process(self) -> bool:
-        """Whether the store is gone when the process is, so that its catalog must go with it."""
+        None: the store ends with the process, and so must its catalog.
+        """

@@ -79,6 +79,9 @@ class MemoryDriver(Driver):
     def location_of(self, blob_id: str, mark: Mark | None) -> str:
         return f"{mark.kind}/{mark.digest}/{blob_id}" if mark else f"unmarked/{blob_id}"
 
+    def catalog_directory(self) -> None:
+        """None: the catalog ends with the process too (`CatalogHome`)."""
+
     # Published blobs
 
     async def put_blob(self, blob_id: str, data: Buffers, mark: Mark | None) -> StoredBlob:

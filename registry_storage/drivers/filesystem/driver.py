@@ -32,7 +32,7 @@ BATCH = 1 * MiB
 
 
 class FilesystemDriver(Driver):
-    """Blobs as files below one folder.  Extensions: `LocalFiles`, `ForeignData`."""
+    """Blobs as files below one folder.  Extensions: `LocalFiles`, `ForeignData`, `CatalogHome`."""
 
     name = "filesystem"
     limits = PartLimits(preferred_size=None)
@@ -132,6 +132,10 @@ class FilesystemDriver(Driver):
     def blob_path(self, location: str) -> Path:
         """Where a published blob's file lies (`LocalFiles`)."""
         return self._root / parse_location(location).location
+
+    def catalog_directory(self) -> Path:
+        """The root: one volume holds the images and their catalog (`CatalogHome`)."""
+        return self._root
 
     async def describe(self) -> str | None:
         """What of somebody else's lies in the root (`ForeignData`)."""
