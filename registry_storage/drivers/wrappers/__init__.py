@@ -1,0 +1,1 @@
+"""Drivers around a driver, each about one thing: faults, metrics, read-only, retry."""
