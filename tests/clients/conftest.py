@@ -1,7 +1,7 @@
 """The registries, the images and the client programs, as fixtures.
 
-Registries, engines and images are made once for each pytest process that asks for them; every test
-has repositories of its own (`repository`), and client storage of its own.
+Registries and images are made once for each pytest process that asks for them; every test has
+repositories of its own (`repository`) and clients that have seen no registry before.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -119,36 +118,21 @@ def containers(tmp_path: Path) -> Iterator[Containers]:
     made.remove()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def engine(programs: None) -> Iterator[DockerEngine]:
-    """A Docker engine."""
+    """A Docker engine that has never seen a registry: it knows nothing that it could mount."""
     with docker_engine() as running:
         yield running
 
 
 @pytest.fixture
-def docker(engine: DockerEngine, tmp_path: Path) -> Iterator[Docker]:
-    """The docker command; the engine's images are gone after the test."""
-    command = Docker(f"unix://{engine.socket}", tmp_path / "docker")
-    yield command
-    command("image", "prune", "--all", "--force")
+def docker(engine: DockerEngine, tmp_path: Path) -> Docker:
+    """The docker command."""
+    return Docker(f"unix://{engine.socket}", tmp_path / "docker")
 
 
-@pytest.fixture(scope="session")
-def containerd_socket(programs: None) -> Iterator[Path]:
-    """A containerd."""
+@pytest.fixture
+def ctr(programs: None) -> Iterator[Ctr]:
+    """The ctr command of an empty containerd."""
     with containerd() as socket:
-        yield socket
-
-
-@pytest.fixture
-def ctr(containerd_socket: Path, repository: str) -> Ctr:
-    """The ctr command, in a namespace that no other test uses."""
-    return Ctr(containerd_socket, repository)
-
-
-@pytest.fixture
-def scratch() -> Iterator[Path]:
-    """A folder with a short path, gone after the test."""
-    with TemporaryDirectory(prefix="clients-") as folder:
-        yield Path(folder)
+        yield Ctr(socket)

@@ -143,11 +143,14 @@ class Docker:
 
 @dataclass(frozen=True, slots=True)
 class Ctr:
-    """The ctr command in a namespace of its own."""
+    """The ctr command for one containerd."""
 
     socket: Path
-    namespace: str
 
     def __call__(self, *words: str | Path, fails: bool = False) -> Result:
-        command = ("ctr", "--address", self.socket, "--namespace", self.namespace)
-        return run(*command, *words, fails=fails)
+        return run("ctr", "--address", self.socket, *words, fails=fails)
+
+    def blob(self, digest: str) -> bytes:
+        """What the content store holds as `digest`."""
+        store = self.socket.parent / "root" / "io.containerd.content.v1.content"
+        return (store / "blobs" / digest.replace(":", "/")).read_bytes()
