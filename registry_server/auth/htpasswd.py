@@ -27,7 +27,7 @@ class Passwords:
     """A hash that no password has, at the highest cost of the file."""
 
     def verify(self, name: str, password: str) -> bool:
-        """Whether that is the user's password.  As slow as bcrypt: tens of milliseconds and more."""
+        """Whether that is the user's password.  As slow as bcrypt: tens of ms and more."""
         known = self.hashes.get(name)
         matches = bcrypt.checkpw(password.encode()[:_BCRYPT_LIMIT], known or self.dummy)
         return matches and known is not None

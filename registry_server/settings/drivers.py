@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from registry_storage.drivers.api import CatalogHome
 from registry_storage.errors import ConfigurationInvalid
-from registry_storage.plugins import driver_names, load_factory, validate_settings
+from registry_storage.plugins import driver_names, load_factory, open_driver
 
 DEFAULT_DRIVER = "filesystem"
-KEEPS_FILES = {"filesystem"}
-KEEPS_NOTHING = {"memory", "inmemory"}
+_SOUNDS_SECRET = re.compile("secret|password|accesskey|token|credential|privatekey", re.IGNORECASE)
 
 
 def driver_named(word: str) -> str | None:
@@ -26,7 +27,22 @@ def parameters_of(driver: str) -> Any:
         return Any
 
 
-def check_parameters(driver: str, parameters: Mapping[str, Any]) -> None:
-    """Raises `ConfigurationInvalid`, a line for each problem, each with its full path."""
-    factory = load_factory(driver, path="storage")
-    validate_settings(factory.config_type, parameters, path=f"storage.{driver}")
+def check(driver: str, parameters: Mapping[str, Any], *, has_catalog_url: bool) -> None:
+    """Raises `ConfigurationInvalid`, a line with the full path for each problem, or `SdkMissing`."""
+    made = open_driver(driver, parameters)
+    home = made.extension(CatalogHome)
+    if has_catalog_url and home is not None and home.catalog_directory() is None:
+        raise ConfigurationInvalid(
+            f"catalog.url: the {driver} driver brings a catalog of its own; remove the key"
+        )
+
+
+def secret_parameters(parameters: Mapping[str, Any]) -> set[str]:
+    """The values, at any depth, of keys that sound secret (`secretkey`, `password`, …)."""
+    found: set[str] = set()
+    for key, value in parameters.items():
+        if isinstance(value, Mapping):
+            found |= secret_parameters(value)
+        elif isinstance(value, str) and _SOUNDS_SECRET.search(key):
+            found.add(value)
+    return found

@@ -161,8 +161,11 @@ def _validate(tree: Tree, origins: Mapping[tuple[str | int, ...], str]) -> Setti
     except ValidationError as error:
         raise ConfigurationInvalid("\n".join(describe(error, Settings, origins))) from None
     settings = _with_default_store(settings)
-    drivers.check_parameters(settings.storage.driver, settings.storage.parameters)
-    _check_catalog(settings)
+    drivers.check(
+        settings.storage.driver,
+        settings.storage.parameters,
+        has_catalog_url=settings.catalog.url is not None,
+    )
     return settings
 
 
@@ -198,10 +201,3 @@ def _with_default_store(settings: Settings) -> Settings:
         update={"driver": drivers.DEFAULT_DRIVER, "parameters": parameters}
     )
     return settings.model_copy(update={"storage": storage})
-
-
-def _check_catalog(settings: Settings) -> None:
-    if settings.catalog.url is not None and settings.storage.driver in drivers.KEEPS_NOTHING:
-        raise ConfigurationInvalid(
-            "catalog.url: the memory driver brings a catalog of its own; remove the key"
-        )

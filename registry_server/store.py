@@ -1,22 +1,40 @@
-"""What the settings mean to the store: the arguments with which it is opened."""
+"""The store that the settings describe: opened, adopted, or only made ready."""
 
 from __future__ import annotations
 
 import re
 
-from registry_server.settings import drivers
 from registry_server.settings.model import ManifestSettings, Settings, ValidationSettings
+from registry_storage.drivers.api import CatalogHome, Driver
 from registry_storage.manifests import ManifestRules
+from registry_storage.plugins import open_driver
 from registry_storage.policy import StorePolicy
+from registry_storage.registry import Registry
 
 
-def catalog_url(settings: Settings) -> str | None:
-    """The SQLAlchemy URL of the catalog; None: the driver's own place for it is meant."""
+async def open_store(settings: Settings) -> Registry:
+    """Open it.  The first to come makes the catalog's tables or brings them up to date.
+
+    Raises `ConfigurationInvalid`, `StoreMismatch`, `DriverError`, `CatalogError`.
+    """
+    driver, catalog_url = _driver_and_catalog(settings)
+    return await Registry.open(driver, catalog_url=catalog_url, policy=store_policy(settings))
+
+
+async def adopt_store(settings: Settings) -> None:
+    """Claim it for the catalog, whoever owned it before.  Raises as `open_store`."""
+    driver, catalog_url = _driver_and_catalog(settings)
+    await Registry.adopt(driver, catalog_url=catalog_url)
+
+
+def _driver_and_catalog(settings: Settings) -> tuple[Driver, str | None]:
+    driver = open_driver(settings.storage.driver, settings.storage.parameters)
     if settings.catalog.url is not None:
-        return settings.catalog.url.get_secret_value()
-    if settings.storage.driver in drivers.KEEPS_FILES | drivers.KEEPS_NOTHING:
-        return None
-    return f"sqlite:///{settings.data.directory / 'catalog.sqlite'}"
+        return driver, settings.catalog.url.get_secret_value()
+    if driver.extension(CatalogHome) is not None:
+        return driver, None
+    settings.data.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return driver, f"sqlite:///{settings.data.directory / 'catalog.sqlite'}"
 
 
 def store_policy(settings: Settings) -> StorePolicy:
