@@ -15,7 +15,7 @@ from .client import Client
 from .server import Server
 
 UNDER_TEST = os.environ.get("REGISTRY_UNDER_TEST")
-HASH_FALLBACK = {"REGISTRY_STORAGE_FORCE_HASH_FALLBACK": "1"}
+HASH_FALLBACK = {"REGISTRY_STORAGE_PLAIN_HASHLIB": "1"}
 
 Serve = Callable[..., Server]
 

@@ -51,7 +51,6 @@ def _part(text: bytes) -> tuple[str, bytes]:
         ("-100", SIZE - 100, SIZE),
         ("-99999", 0, SIZE),
         ("9000-99999", 9000, SIZE),
-        ("0-18446744073709551616", 0, SIZE),
     ],
 )
 def test_one_range(client: Client, target: str, wanted: str, start: int, stop: int) -> None:
@@ -64,13 +63,24 @@ def test_one_range(client: Client, target: str, wanted: str, start: int, stop: i
     assert answer.header("Docker-Content-Digest") == target.rpartition("/")[2]
 
 
-@pytest.mark.parametrize(
-    "wanted", ["10000-", "10000-10001", "99999-", "-0", "18446744073709551616-"]
-)
+@pytest.mark.parametrize("wanted", ["10000-", "10000-10001", "99999-", "-0"])
 def test_a_range_behind_the_end(client: Client, target: str, wanted: str) -> None:
     answer = client.get(target, Range=f"bytes={wanted}")
     assert answer.status == 416
     assert answer.header("Content-Range") == f"bytes */{SIZE}"
+
+
+@ours
+@pytest.mark.parametrize("wanted", ["0-{}", "{}-", "-{}", "{}-{}"])
+@pytest.mark.parametrize("digits", [20, 5000])
+def test_numbers_that_no_offset_can_have(
+    client: Client, target: str, wanted: str, digits: int
+) -> None:
+    """Clipped, refused or ignored; too long to be converted at all is no reason to fail."""
+    answer = client.get(target, Range="bytes=" + wanted.replace("{}", "9" * digits))
+    assert answer.status in (200, 206, 416)
+    if answer.status != 416:
+        assert answer.body == DATA
 
 
 @ours
@@ -94,11 +104,9 @@ def test_a_range_behind_the_end(client: Client, target: str, wanted: str) -> Non
     ],
 )
 def test_a_field_that_is_no_range_is_ignored(client: Client, target: str, field: str) -> None:
-    """RFC 9110: "A server MAY ignore the Range header field", and one it cannot read it must."""
     answer = client.get(target, Range=field)
-    assert answer.status in (200, 416)
-    if answer.status == 200:
-        assert answer.body == DATA
+    assert answer.status == 200
+    assert answer.body == DATA
 
 
 @ours
