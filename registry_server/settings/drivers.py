@@ -28,7 +28,7 @@ def parameters_of(driver: str) -> Any:
 
 
 def check(driver: str, parameters: Mapping[str, Any], *, has_catalog_url: bool) -> None:
-    """Raises `ConfigurationInvalid`, a line with the full path for each problem, or `SdkMissing`."""
+    """Raises `ConfigurationInvalid`, a line for each problem with its full path; `SdkMissing`."""
     made = open_driver(driver, parameters)
     home = made.extension(CatalogHome)
     if has_catalog_url and home is not None and home.catalog_directory() is None:

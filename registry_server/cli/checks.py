@@ -1,0 +1,43 @@
+"""What is looked at before anything listens: who could get in, and the files that are named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from registry_server.auth import make_access
+from registry_server.settings import Settings
+from registry_server.settings.tls import tls_context
+from registry_storage.errors import ConfigurationInvalid
+
+
+def check_exposure(settings: Settings, *, insecure_open: bool) -> None:
+    """Raises `ConfigurationInvalid` where strangers could get in and nobody said that they may."""
+    if not insecure_open and (problem := _exposure(settings)):
+        raise ConfigurationInvalid(problem)
+
+
+def check_files(settings: Settings) -> None:
+    """Raises `ConfigurationInvalid` for a certificate, a list of users or rules that is wrong."""
+    tls_context(settings.http.tls)
+    make_access(settings.auth)
+
+
+def remarks(settings: Settings) -> Iterator[str]:
+    """What is not wrong, but may not be meant."""
+    if problem := _exposure(settings):
+        yield problem
+    if settings.auth.htpasswd and not (settings.http.tls.certificate or _is_local(settings)):
+        yield "http.tls: passwords cross the network in clear unless a proxy encrypts; set it"
+
+
+def _exposure(settings: Settings) -> str | None:
+    if not settings.auth.is_open or _is_local(settings):
+        return None
+    return (
+        f"http.addr: {settings.http.addr} can be reached from other machines, and nobody has to "
+        "log in; set auth.htpasswd, listen on 127.0.0.1, or insist with --insecure-open"
+    )
+
+
+def _is_local(settings: Settings) -> bool:
+    return settings.http.addr.is_loopback

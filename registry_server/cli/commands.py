@@ -1,0 +1,148 @@
+"""The commands.  Each reads its arguments, calls one function, and tells what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from registry_server.cli.options import options
+from registry_server.operations import logging as server_logging
+from registry_server.settings import Configuration, Settings, load
+from registry_storage.plugins import DriverDescription, describe_drivers
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="A container registry over pluggable storage.",
+)
+config = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
+app.add_typer(config, name="config")
+
+ConfigPath = Annotated[
+    Optional[Path],  # noqa: UP045 -- typer reads the annotation at run time
+    typer.Argument(
+        metavar="[CONFIG]",
+        help="The configuration file; without it the one that REGISTRY_CONFIGURATION_PATH names, "
+        "or none.",
+        show_default=False,
+    ),
+]
+
+log = logging.getLogger("registry_server")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"registry-server {version_of('registry-storage')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before_every_command(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    options.debug = debug
+
+
+@app.command()
+def serve(
+    path: ConfigPath = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that serve; 1 serves in this process.")
+    ] = 1,
+    insecure_open: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-open",
+            help="Listen beyond this machine although nobody has to log in.",
+        ),
+    ] = False,
+) -> None:
+    """Serve the registry until SIGTERM or SIGINT."""
+    from registry_server.cli.checks import check_exposure, check_files
+
+    settings = _load_for_service(path)
+    check_exposure(settings, insecure_open=insecure_open)
+    check_files(settings)
+    if workers == 1:
+        from registry_server.serving import serve_here
+
+        serve_here(settings)
+    else:
+        from registry_server.workers import serve_with_workers
+
+        serve_with_workers(settings, workers)
+
+
+def _load_for_service(path: Path | None) -> Settings:
+    configuration = load(path)
+    server_logging.configure(configuration.settings)
+    for warning in configuration.warnings:
+        log.warning("%s", warning)
+    return configuration.settings
+
+
+@app.command()
+def adopt(path: ConfigPath = None) -> None:
+    """Claim the store for the configured catalog, whoever owned it before.
+
+    For a catalog that was restored or moved on purpose. Nothing that lies in the store now is ever
+    swept away as garbage.
+    """
+    from registry_server.store import adopt_store
+
+    settings = _load_for_service(path)
+    asyncio.run(adopt_store(settings))
+    print("the store belongs to this catalog now")
+
+
+@app.command()
+def drivers() -> None:
+    """List the storage drivers that are installed."""
+    table = Table("driver", "package", "keys", "state")
+    for driver in describe_drivers():
+        package = f"{driver.distribution} {driver.version}"
+        table.add_row(driver.name, package, ", ".join(driver.config_keys), _state(driver))
+    Console(soft_wrap=False).print(table)
+
+
+def _state(driver: DriverDescription) -> str:
+    if driver.problem:
+        return driver.problem
+    if driver.missing_sdk:
+        return f"needs {', '.join(driver.missing_sdk)}"
+    return "ready"
+
+
+@app.command()
+def version() -> None:
+    """Show the version."""
+    _version(True)
+
+
+@config.command()
+def check(path: ConfigPath = None) -> None:
+    """Check the configuration and the files that it names; touch no store."""
+    from registry_server.cli.checks import check_files, remarks
+
+    configuration = load(path)
+    check_files(configuration.settings)
+    for warning in (*configuration.warnings, *remarks(configuration.settings)):
+        print(f"warning: {warning}")
+    print(f"{_source(configuration)}: no errors")
+
+
+def _source(configuration: Configuration) -> str:
+    return str(configuration.source or "defaults and environment")
