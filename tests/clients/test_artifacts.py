@@ -26,6 +26,7 @@ FOREIGN = Path(__file__).parent / "foreign"
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 HELM_CONFIG = "application/vnd.cncf.helm.config.v1+json"
 HELM_CHART = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 COSIGN_PAYLOAD = "application/vnd.dev.cosign.simplesigning.v1+json"
 COSIGN_SIGNATURE = "dev.cosignproject.cosign/signature"
 
@@ -234,9 +235,11 @@ class Signer:
         }
         payload = json.dumps({"critical": critical, "optional": None}).encode()
         (self.folder / "payload").write_bytes(payload)
-        sign = ("openssl", "dgst", "-sha256", "-sign", self.folder / "key")
-        command = [*sign, self.folder / "payload"]
-        signature = subprocess.run(command, check=True, capture_output=True).stdout
+        run(
+            *("openssl", "dgst", "-sha256", "-sign", self.folder / "key"),
+            *("-out", self.folder / "signature", self.folder / "payload"),
+        )
+        signature = (self.folder / "signature").read_bytes()
         annotations = {COSIGN_SIGNATURE: base64.b64encode(signature).decode()}
         return _signature_layout(self.folder / "signed", payload, annotations)
 
@@ -258,11 +261,11 @@ def _signature_layout(layout: Path, payload: bytes, annotations: dict[str, str])
     }
     manifest = {
         "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "mediaType": OCI_MANIFEST,
         "config": stored(json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json"),
         "layers": [stored(payload, COSIGN_PAYLOAD) | {"annotations": annotations}],
     }
-    top = stored(json.dumps(manifest).encode(), manifest["mediaType"])
+    top = stored(json.dumps(manifest).encode(), OCI_MANIFEST)
     top["annotations"] = {"org.opencontainers.image.ref.name": "signature"}
     (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [top]}))
     (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')

@@ -5,14 +5,19 @@ it, and `login` (user and password) where there is one.  `subject` names a manif
 registry that the pushed one refers to.
 """
 
+from __future__ import annotations
+
 import json
 import sys
+from typing import Any
 
 import oras.client
 import oras.oci
 
 
-def main(action: str, options: dict, login: tuple = (), subject: str = "") -> None:
+def main(
+    action: str, options: dict[str, Any], login: tuple[str, ...] = (), subject: str = ""
+) -> None:
     """Call the client as the arguments say, and print what it answers."""
     client = oras.client.OrasClient(insecure=True, auth_backend="basic")
     if login:
