@@ -1,0 +1,79 @@
+"""What a handler is called with: one request, understood and allowed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from registry_server.api.body import Body
+from registry_server.api.errors import Problem
+from registry_server.api.paths import Target
+from registry_server.api.requests import Request, parse_query
+from registry_server.auth.access import Access, Action, Decision, Subject
+from registry_server.settings.model import Settings
+from registry_storage.digest import Digest
+
+if TYPE_CHECKING:
+    from registry_storage import Registry, Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What all handlers share."""
+
+    registry: Registry
+    access: Access
+    settings: Settings
+
+    @property
+    def authority(self) -> str:
+        """What goes before the path of a `Location`: nothing, or the configured public URL."""
+        http = self.settings.http
+        if http.host is None or http.relativeurls:
+            return ""
+        return str(http.host).rstrip("/")
+
+
+@dataclass(slots=True)
+class Call:
+    """One request to an endpoint of the distribution API."""
+
+    context: Context
+    request: Request
+    target: Target
+    subject: Subject
+    decision: Decision | None
+    """None where the endpoint is about no repository."""
+    repository: Repository
+    """Of the target; for an endpoint without one it must not be asked for."""
+
+    @property
+    def digest(self) -> Digest:
+        """Of the target, which the route says is one."""
+        assert isinstance(self.target.reference, Digest)
+        return self.target.reference
+
+    def parameters(self) -> dict[str, list[str]]:
+        """Of the query, decoded."""
+        return parse_query(self.target.query)
+
+    def body(self) -> Body:
+        """The request's body, to be read once."""
+        return Body(self.request, self.context.settings.http.timeouts.body)
+
+    def may_pull(self, repository: str) -> bool:
+        """Whether whoever asks may also read that repository."""
+        return self.context.access.decide(self.subject, repository, Action.PULL).allowed
+
+    def url(self, *parts: str) -> str:
+        """The URL of something in the target's repository: `url("blobs", digest)`."""
+        return "/".join((f"{self.context.authority}/v2/{self.target.name}", *parts))
+
+
+def required_digest(parameters: dict[str, list[str]], name: str = "digest") -> Digest:
+    """The digest that a query must give.  Raises `Problem` (400), `DigestInvalid`."""
+    values = parameters.get(name, [])
+    if len(values) != 1:
+        message = f"give {name}=... in the query, once; it is there {len(values)} times"
+        raise Problem(400, "DIGEST_INVALID", message)
+    return Digest.parse(values[0])

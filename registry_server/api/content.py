@@ -1,0 +1,124 @@
+"""Blobs on their way out: from a local file through the kernel, else piece by piece.
+
+Opening comes before the first header byte is sent, so that a blob which is gone can still be
+answered as such.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from registry_server.api.ranges import ByteRange, Multipart
+from registry_server.api.replies import Send
+from registry_server.api.sendfile import send_file
+from registry_storage.errors import BlobUnknown, DriverError
+from registry_storage.values import BlobInfo
+
+if TYPE_CHECKING:
+    from registry_server.connections import Connection
+    from registry_storage import Repository
+
+PIECE: Final = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class BlobContent:
+    """The bytes of `part` of a blob."""
+
+    repository: Repository
+    blob: BlobInfo
+    part: ByteRange
+
+    @property
+    def size(self) -> int:
+        return self.part.size
+
+    @asynccontextmanager
+    async def opened(self, connection: Connection) -> AsyncIterator[Send]:
+        """Raises `BlobUnknown`, `DriverError` where the bytes are not there."""
+        part = self.part
+        path = self.repository.blob_path(self.blob)
+        if path is not None and connection.is_plain:
+            with _opened_file(path, self.blob) as file:
+                yield partial(
+                    send_file, connection, file=file, part=part, patience=connection.limits.write
+                )
+            return
+        async with self.repository.read_blob(self.blob, part.start, part.stop) as pieces:
+            yield partial(_send_pieces, connection, pieces=pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class RangesContent:
+    """Several ranges of a blob, as the parts of one `multipart/byteranges` body."""
+
+    repository: Repository
+    blob: BlobInfo
+    layout: Multipart
+
+    @property
+    def size(self) -> int:
+        return self.layout.size
+
+    @asynccontextmanager
+    async def opened(self, connection: Connection) -> AsyncIterator[Send]:
+        """Raises `BlobUnknown`, `DriverError` where the bytes are not there."""
+        path = self.repository.blob_path(self.blob)
+        if path is not None:
+            with _opened_file(path, self.blob) as file:
+                yield partial(_send_pieces, connection, pieces=self._pieces_of_file(file))
+            return
+        # Reading an empty piece shows whether the blob is there at all.
+        async with self.repository.read_blob(self.blob, 0, 0):
+            pass
+        yield partial(_send_pieces, connection, pieces=self._pieces_of_store())
+
+    async def _pieces_of_file(self, file: int) -> AsyncIterator[bytes]:
+        for head, part in self.layout.parts:
+            yield head
+            for start in range(part.start, part.stop, PIECE):
+                yield os.pread(file, min(PIECE, part.stop - start), start)
+        yield self.layout.end
+
+    async def _pieces_of_store(self) -> AsyncIterator[bytes]:
+        for head, part in self.layout.parts:
+            yield head
+            async with self.repository.read_blob(self.blob, part.start, part.stop) as pieces:
+                async for piece in pieces:
+                    yield piece
+        yield self.layout.end
+
+
+async def _send_pieces(connection: Connection, head: bytes, pieces: AsyncIterator[bytes]) -> None:
+    """Gathers small pieces, so that a thousand of them are not a thousand packets."""
+    gathered = bytearray(head)
+    async for piece in pieces:
+        gathered += piece
+        if len(gathered) >= PIECE:
+            connection.write(bytes(gathered))
+            gathered.clear()
+            await connection.drain()
+    connection.write(bytes(gathered))
+    await connection.drain()
+
+
+@contextmanager
+def _opened_file(path: Path, blob: BlobInfo) -> Iterator[int]:
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise BlobUnknown(f"blob {blob.digest} has just been deleted") from None
+    try:
+        found = os.fstat(file).st_size
+        if found != blob.size:
+            message = f"blob {blob.digest} has {found} bytes where {blob.size} were stored"
+            raise DriverError(message, location=blob.location)
+        yield file
+    finally:
+        os.close(file)

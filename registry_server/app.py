@@ -1,0 +1,140 @@
+"""The application: a store, access control and the HTTP server over them, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Sequence
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from registry_server.api.calls import Context
+from registry_server.api.paths import is_ours
+from registry_server.api.replies import request_id
+from registry_server.api.requests import Request, origin_form
+from registry_server.auth import Access, make_access
+from registry_server.connections import Server, check_values_in_force
+from registry_server.dispatch import Dispatcher
+from registry_server.listening import BACKLOG
+from registry_server.operations.access_log import AccessLog
+from registry_server.operations.health import Health
+from registry_server.operations.metrics import Metrics
+from registry_server.settings import Settings
+from registry_server.settings.tls import tls_context
+from registry_server.store import open_store
+
+if TYPE_CHECKING:
+    from registry_storage import Registry
+
+
+async def start(settings: Settings, sockets: Sequence[socket.socket]) -> Running:
+    """Open the store and serve on listening sockets; return when a request would be answered.
+
+    Raises `RegistryError` where the store, the catalog or the access control cannot be opened.
+    """
+    async with AsyncExitStack() as resources:
+        registry = await open_store(settings)
+        resources.push_async_callback(registry.close)
+        access = make_access(settings.auth)
+        await access.start()
+        resources.push_async_callback(access.close)
+        application = await make_application(settings, registry, access, resources)
+        tls = tls_context(settings.http.tls)
+        loop = asyncio.get_running_loop()
+        listeners = [
+            await loop.create_server(application.server, sock=sock, ssl=tls, backlog=BACKLOG)
+            for sock in sockets
+        ]
+        janitor = asyncio.create_task(registry.janitor().run())
+        resources.push_async_callback(_stop, janitor)
+        return Running(settings, application, listeners, resources.pop_all())
+
+
+class Running:
+    """A server under way."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        application: Application,
+        listeners: Sequence[asyncio.Server],
+        resources: AsyncExitStack,
+    ) -> None:
+        self._settings = settings
+        self._application = application
+        self._listeners = listeners
+        self._resources = resources
+
+    async def drain(self) -> None:
+        """End well: readiness first, then the listening sockets, then what is under way.
+
+        Requests under way get `http.draintimeout` to end; then the store is closed.
+        """
+        self._application.health.is_draining = True
+        for listener in self._listeners:
+            listener.close()
+        server = self._application.server
+        server.pre_shutdown()
+        await server.shutdown(self._settings.http.draintimeout)
+        await self._resources.aclose()
+
+
+class Application:
+    """The distribution API, and the pages beside it, behind one HTTP server."""
+
+    def __init__(
+        self, settings: Settings, dispatcher: Dispatcher, pages: web.Server, health: Health
+    ) -> None:
+        self.health = health
+        self._dispatcher = dispatcher
+        self._pages = pages
+        self.server = Server(self._handle, self._make_request, settings.http.timeouts)
+        check_values_in_force(self.server)
+
+    def _make_request(self, message: Any, payload: Any, protocol: Any, *others: Any) -> Any:
+        if is_ours(origin_form(message).partition("?")[0]):
+            return Request(message, payload, protocol, *others)
+        return self._pages.request_factory(message, payload, protocol, *others)
+
+    def _handle(self, request: Any) -> Awaitable[web.StreamResponse]:
+        if type(request) is Request:
+            return self._dispatcher(request)
+        return self._pages.request_handler(request)
+
+
+async def make_application(
+    settings: Settings, registry: Registry, access: Access, resources: AsyncExitStack
+) -> Application:
+    """Put the parts together; what has to be closed again goes to `resources`."""
+    access_log = None
+    if not settings.log.accesslog.disabled:
+        access_log = AccessLog(settings.log)
+        resources.callback(access_log.close)
+    dispatcher = Dispatcher(Context(registry, access, settings), Metrics(), access_log)
+    health = Health(registry.check)
+    pages = web.AppRunner(_pages(health), access_log=None)
+    await pages.setup()
+    resources.push_async_callback(pages.cleanup)
+    assert pages.server is not None
+    return Application(settings, dispatcher, pages.server, health)
+
+
+def _pages(health: Health) -> web.Application:
+    """What lies outside /v2."""
+    pages = web.Application()
+    pages.add_routes(health.routes())
+    pages.on_response_prepare.append(_identify)
+    return pages
+
+
+async def _identify(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["X-Request-Id"] = request_id(request.headers.get("X-Request-Id"))
+    response.headers["X-Content-Type-Options"] = "nosniff"
+
+
+async def _stop(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

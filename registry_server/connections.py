@@ -1,0 +1,246 @@
+"""The HTTP server under the application: aiohttp's protocol, with the limits this project promises.
+
+aiohttp gives parsing, pipelining, keep-alive and flow control.  What it leaves open is here:
+
+- time limits for a head that does not end and for an answer that is not read;
+- a client that shuts its sending half still gets its answers;
+- a malformed request is one line of JSON for the client and none in the log;
+- the values in force are checked at start, for aiohttp drops all of them when it knows one not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp.http_parser
+from aiohttp import web
+
+from registry_server.api.errors import Problem, reply_to_problem
+from registry_server.api.replies import head_bytes, request_id
+
+if TYPE_CHECKING:
+    from aiohttp.streams import StreamReader
+    from aiohttp.web_protocol import _RequestFactory
+
+    from registry_server.settings.model import TimeoutSettings
+
+SWEEP_SECONDS: Final = 1.0
+LINGERING_SECONDS: Final = 5.0
+MAX_LINE: Final = 16 * 1024
+MAX_FIELD: Final = 64 * 1024
+"""podman sends a thousand ranges in one field of 20 KB."""
+MAX_FIELDS: Final = 100
+
+
+class Sent(web.StreamResponse):
+    """What aiohttp's protocol gets back: everything is written; only keep-alive is left to tell."""
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        super().__init__()
+        self._keep_alive = keep_alive
+        self._eof_sent = True
+
+
+KEPT: Final = Sent(keep_alive=True)
+CLOSED: Final = Sent(keep_alive=False)
+
+
+class Connection(web.RequestHandler):
+    """One client's connection."""
+
+    __slots__ = ("_progress", "_stalled_since", "_written", "head_began", "is_cut_off", "limits")
+
+    def __init__(self, manager: Server, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self.is_cut_off = False
+        """The client sends nothing more; what it sent is still answered."""
+        self.head_began: float | None = None
+        """The loop's time at which a head began that is not complete."""
+        self.limits = manager.limits
+        self._written = 0
+        self._progress = (0, 0)
+        self._stalled_since = 0.0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether bytes go to the socket as they are, without TLS."""
+        return self.ssl_context is None
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the connection ends with the present answer."""
+        return self._close or self._force_close
+
+    def expect_no_more(self) -> None:
+        """Close after this answer without waiting for a body that the client holds back."""
+        self._lingering_time = 0.0
+
+    def abort(self) -> None:
+        """Close now; what is not sent is dropped."""
+        if self.transport is not None:
+            self.transport.abort()
+        self.force_close()
+
+    # Reading
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._messages or self._current_request is not None:
+            self.head_began = None
+        elif self.head_began is None:
+            self.head_began = self._loop.time()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # None would close at once
+        """Keep the connection until what came has been answered (TLS cannot be half closed)."""
+        self.is_cut_off = True
+        if self._current_request is not None:
+            _end(self._current_request.payload)  # type: ignore[attr-defined]
+        elif self._waiter is not None and not self._messages:
+            self.force_close()
+        return self.is_plain
+
+    def begin(self, payload: StreamReader) -> None:
+        """A request's turn has come; nothing more of its body will, where the client is cut off."""
+        self.head_began = None
+        if self.is_cut_off:
+            _end(payload)
+
+    # Writing
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the transport.  Raises `ConnectionResetError` where the client left."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client left")
+        self._written += len(data)
+        transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the transport takes more.  Raises `ConnectionError` where the client left."""
+        if self._paused:
+            await self._drain_helper()
+
+    async def flush(self) -> None:
+        """Wait until the transport holds no bytes back, so that others may write to its socket."""
+        transport = self.transport
+        if transport is None or transport.get_write_buffer_size() == 0:
+            return
+        transport.set_write_buffer_limits(0)
+        try:
+            await self.drain()
+        finally:
+            transport.set_write_buffer_limits()
+
+    def count_sent(self, size: int) -> None:
+        """Tell of bytes that went to the socket past the transport."""
+        self._written += size
+
+    async def finish_response(
+        self, request: Any, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        result = await super().finish_response(request, resp, start_time)
+        if self.is_cut_off and not self._messages:
+            self.close()
+        return result
+
+    def handle_error(
+        self,
+        request: Any,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what could not be parsed, or a page that failed."""
+        if status == HTTPStatus.BAD_REQUEST:
+            problem = Problem(400, "UNSUPPORTED", "this is not a request of HTTP/1.1", close=True)
+        else:
+            self.log_exception("failed at a page", exc_info=exc)
+            problem = Problem(500, "UNKNOWN", "the registry failed at this", close=True)
+        reply = reply_to_problem(problem)
+        assert isinstance(reply.body, bytes)
+        self.write(head_bytes(reply, request_id(None), "close") + reply.body)
+        return CLOSED
+
+    # Time limits
+
+    def has_waited_too_long(self, transport: asyncio.Transport, limits: TimeoutSettings) -> bool:
+        """Whether the client has kept this connection waiting, for a head or for room to write."""
+        now = self._loop.time()
+        progress = (self._written, transport.get_write_buffer_size())
+        if progress != self._progress or progress[1] == 0:
+            self._progress = progress
+            self._stalled_since = now
+        if now - self._stalled_since > limits.write:
+            return True
+        is_idle = self._waiter is not None and not self._waiter.done()
+        return is_idle and self.head_began is not None and now - self.head_began > limits.head
+
+
+def _end(payload: StreamReader) -> None:
+    if not payload.is_eof():
+        payload.feed_eof()
+
+
+class Server(web.Server):
+    """Makes connections, and ends those whose client keeps them waiting."""
+
+    def __init__(
+        self,
+        handler: Callable[[Any], Awaitable[web.StreamResponse]],
+        request_factory: _RequestFactory,
+        limits: TimeoutSettings,
+    ) -> None:
+        super().__init__(handler, request_factory=request_factory, **_options(limits))
+        self.limits = limits
+        self._sweeper = self._loop.create_task(self._sweep())
+
+    def __call__(self) -> Connection:
+        return Connection(self, loop=self._loop, **self._kwargs)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            for connection, transport in list(self._connections.items()):
+                if connection.has_waited_too_long(transport, self.limits):  # type: ignore[attr-defined]
+                    transport.abort()
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        """Let each connection answer what it has begun, for at most `timeout` seconds."""
+        await super().shutdown(timeout)
+        self._sweeper.cancel()
+
+
+def _options(limits: TimeoutSettings) -> Mapping[str, Any]:
+    return {
+        "auto_decompress": False,
+        "keepalive_timeout": limits.keepalive,
+        "lingering_time": LINGERING_SECONDS,
+        "max_line_size": MAX_LINE,
+        "max_field_size": MAX_FIELD,
+        "max_headers": MAX_FIELDS,
+        "access_log": None,
+    }
+
+
+def check_values_in_force(server: Server) -> None:
+    """Build one connection and look: what aiohttp does not know, it may ignore.
+
+    Raises `RuntimeError` where a limit is not in force, or the parser is not the one in C, which
+    refuses more malformed requests than the one in Python.
+    """
+    if "Py" in aiohttp.http_parser.HttpRequestParser.__name__:
+        raise RuntimeError("aiohttp runs without its C extension; reinstall it from a wheel")
+    connection = server()
+    for name, expected in {
+        "_keepalive_timeout": server.limits.keepalive,
+        "_lingering_time": LINGERING_SECONDS,
+        "max_line_size": MAX_LINE,
+        "max_field_size": MAX_FIELD,
+        "max_headers": MAX_FIELDS,
+    }.items():
+        found = getattr(connection, name)
+        if found != expected:
+            raise RuntimeError(f"aiohttp uses {name.strip('_')} {found} where {expected} was given")
