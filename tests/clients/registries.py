@@ -24,7 +24,9 @@ COMMAND = "REGISTRY_UNDER_TEST"
 """Environment variable: the command of another registry, which gets the configuration file."""
 
 USER = "ann"
+OTHERS = ("bob", "carol")
 PASSWORD = "correct horse: battery staple"
+"""Of all three."""
 
 
 def is_ours() -> bool:
@@ -61,19 +63,21 @@ def running_registry(
     folder: Path,
     *,
     login: bool = False,
+    rules: str = "",
     tls: Authority | None = None,
     address: str = "127.0.0.1",
     workers: int = 1,
 ) -> Iterator[Registry]:
     """Start the registry with its data in `folder`; it is ended when the context is left.
 
-    `login` asks for a password (`USER` and `PASSWORD`); `address` is what it listens on.
+    `login` asks for a password, and `rules` says who may then do what (else `USER` and `OTHERS` may
+    do everything); `address` is what it listens on.
     """
     folder.mkdir(parents=True)
     host = f"{address}:{free_port()}"
     config = _configuration(folder, host, tls)
     if login:
-        config["auth"] = {"htpasswd": {"realm": "clients", "path": str(_passwords(folder))}}
+        config["auth"] = {"htpasswd": _logins(folder, rules)}
     file = folder / "config.yml"
     file.write_text(yaml.safe_dump(config))
     wire = Wire(
@@ -101,11 +105,16 @@ def _configuration(folder: Path, host: str, tls: Authority | None) -> dict[str, 
     return {"version": 0.1, "storage": storage, "http": http}
 
 
-def _passwords(folder: Path) -> Path:
-    path = folder / "htpasswd"
+def _logins(folder: Path, rules: str) -> dict[str, str]:
+    passwords = folder / "htpasswd"
     hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(rounds=4)).decode()
-    path.write_text(f"{USER}:{hashed}\n")
-    return path
+    passwords.write_text("".join(f"{user}:{hashed}\n" for user in (USER, *OTHERS)))
+    settings = {"realm": "clients", "path": str(passwords)}
+    if rules:
+        policy = folder / "rules.yml"
+        policy.write_text(rules)
+        settings["policy"] = str(policy)
+    return settings
 
 
 def _command(workers: int) -> list[str]:

@@ -133,10 +133,12 @@ def test_oras_logs_in(guarded_registry: Registry, repository: str, tmp_path: Pat
     assert (tmp_path / "back" / "note").read_text() == "for members only\n"
 
 
-def put_sample(images: Images, registry: Registry, repository: str, containers: Containers) -> str:
+def put_sample(
+    images: Images, registry: Registry, repository: str, containers: Containers, *words: str
+) -> str:
     """Put the sample into the registry and return its digest."""
-    push = ("copy", "--preserve-digests", "--dest-tls-verify=false", images.sample.source)
-    containers.skopeo(*push, f"docker://{registry.name(repository)}")
+    push = ("copy", "--preserve-digests", "--dest-tls-verify=false", *words)
+    containers.skopeo(*push, images.sample.source, f"docker://{registry.name(repository)}")
     return images.sample.root
 
 
@@ -179,6 +181,27 @@ def test_sigstore_attaches_a_bundle_to_an_image(
     _, documents = registry.wire.closure(repository, entry["digest"])
     assert bundle.read_bytes() in documents.values()
     assert registry.wire.tags(repository) == ["latest"]
+
+
+@pytest.mark.ours_only
+def test_sigstore_logs_in(
+    images: Images,
+    guarded_registry: Registry,
+    repository: str,
+    containers: Containers,
+    tmp_path: Path,
+) -> None:
+    login = (USER, PASSWORD)
+    credentials = ("--dest-creds", ":".join(login))
+    subject = put_sample(images, guarded_registry, repository, containers, *credentials)
+    note = tmp_path / "note"
+    note.write_text("looked at\n")
+    name = f"{guarded_registry.host}/{repository}"
+    attach = ("node", FOREIGN / "attach.mjs", NODE_MODULES, name, subject, note, "text/plain")
+    run(*attach, fails=True)
+    attached = run(*attach, *login).json()
+    (entry,) = referrers(guarded_registry, repository, subject)
+    assert entry["digest"] == attached["digest"]
 
 
 def test_a_signature_under_a_tag_comes_back_and_verifies(
