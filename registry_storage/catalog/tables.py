@@ -38,10 +38,11 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    Text,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
+
+from registry_storage.catalog.types import byte_ordered_text as _text
+from registry_storage.catalog.types import db_now as db_now
+from registry_storage.catalog.types import surrogate_key as _id
 
 metadata = MetaData(
     naming_convention={
@@ -52,33 +53,6 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-
-class db_now(FunctionElement[int]):
-    """The database's clock at this statement, in milliseconds since the epoch."""
-
-    type = BigInteger()
-    inherit_cache = True
-
-
-@compiles(db_now, "sqlite")
-def _sqlite_now(_element: db_now, _compiler: Any, **_kw: Any) -> str:
-    return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
-
-
-@compiles(db_now, "postgresql")
-def _postgresql_now(_element: db_now, _compiler: Any, **_kw: Any) -> str:
-    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
-
-
-def _text() -> Any:
-    """Text in byte order: the spec's order, whatever the database's collation."""
-    return Text().with_variant(Text(collation="C"), "postgresql")
-
-
-def _id() -> Any:
-    """A surrogate key; SQLite numbers rows only in a column that says INTEGER."""
-    return BigInteger().with_variant(Integer(), "sqlite")
 
 
 def _repository(**kw: Any) -> Column[int]:
@@ -155,10 +129,10 @@ manifests = Table(
     # What the referrers list shows of it (OCI Distribution Spec 1.1, "Listing Referrers").
     Column("subject", _text()),
     Column("artifact_type", _text()),
-    Column("annotations", JSON),
+    Column("annotations", JSON(none_as_null=True)),
     Column("pushed_at", BigInteger, nullable=False, server_default=db_now()),
     Column("leased_until", BigInteger, nullable=False),
-    # Null while a tag, an index or a subject of this repository holds it.
+    # Null while something of this repository holds it: a tag, an index, or its own subject.
     Column("unreferenced_since", BigInteger),
     Index("ix_manifests_digest", "digest"),
     Index("ix_manifests_subject", "repository_id", "subject", "digest"),
@@ -205,7 +179,7 @@ reference_digests = Table(
     Column("repository_id", _id(), primary_key=True),
     Column("manifest", _text(), primary_key=True),
     Column("digest", _text(), primary_key=True),
-    # "child": of a sparse index; "layer": kept elsewhere by its urls; "subject"
+    # "blob": kept elsewhere, by its urls, or not asked for; "child": of a sparse index
     Column("role", _text(), primary_key=True),
     _of_manifest("manifest"),
     Index("ix_reference_digests_digest", "repository_id", "digest"),
@@ -325,4 +299,3 @@ leases = Table(
     Column("holder", _text(), nullable=False),
     Column("until", BigInteger, nullable=False),
 )
-

@@ -1,0 +1,86 @@
+"""What the database says when it fails, in the words of this library."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import exc
+
+from registry_storage.errors import CatalogError, CatalogUnavailable, NoSpace, RegistryError
+
+# SQLite's primary result codes (https://www.sqlite.org/rescode.html): the low byte of every
+# extended code.
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+# PostgreSQL's classes of SQLSTATE that pass by themselves: connection exception, transaction
+# rollback, insufficient resources, operator intervention.
+_PASSING = ("08", "40", "53", "57")
+_DISK_FULL = "53100"
+_LOCK_NOT_AVAILABLE = "55P03"
+_READ_ONLY_TRANSACTION = "25006"
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what the database raises inside as `CatalogError` and its kinds, or as `NoSpace`."""
+    try:
+        yield
+    except (exc.SQLAlchemyError, sqlite3.Error) as error:
+        raise translate(error) from error
+
+
+def translate(error: Exception) -> Exception:
+    """`error` in the words of this library; as it is, if it is not the database's."""
+    if isinstance(error, sqlite3.Error):
+        return _from_sqlite(error)
+    if isinstance(error, exc.DBAPIError):
+        if isinstance(error.orig, sqlite3.Error):
+            return _from_sqlite(error.orig)
+        return _from_postgresql(error)
+    if isinstance(error, exc.TimeoutError):
+        return CatalogUnavailable("all connections to the catalog's database are in use; try again")
+    if isinstance(error, exc.SQLAlchemyError):
+        return CatalogError(f"the catalog failed: {error}")
+    return error
+
+
+def _from_sqlite(error: sqlite3.Error) -> RegistryError:
+    extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    code = extended & 0xFF
+    if code == sqlite3.SQLITE_FULL or extended == sqlite3.SQLITE_IOERR_SHMSIZE:
+        return NoSpace("the disk that holds the catalog is full; make room")
+    if code in _BUSY:
+        return CatalogUnavailable("another program has locked the catalog's database; try again")
+    if code in _DAMAGED:
+        return CatalogError(
+            f"the catalog's database is damaged ({error}): restore it from a backup or rebuild it"
+        )
+    if code == sqlite3.SQLITE_IOERR:
+        return CatalogError(
+            f"the disk failed under the catalog's database ({error}, "
+            f"{getattr(error, 'sqlite_errorname', 'SQLITE_IOERR')}): check the disk and its quota"
+        )
+    return CatalogError(f"the catalog's database failed: {error}")
+
+
+def _from_postgresql(error: exc.DBAPIError) -> RegistryError:
+    said = " ".join(str(error.orig).split())
+    state = sqlstate(error)
+    if state == _DISK_FULL:
+        return NoSpace(f"the catalog's database has no space left: {said}")
+    if (
+        state.startswith(_PASSING)
+        or state in (_LOCK_NOT_AVAILABLE, _READ_ONLY_TRANSACTION)
+        or (not state and isinstance(error, exc.OperationalError))
+        or error.connection_invalidated
+    ):
+        return CatalogUnavailable(f"the catalog's database cannot answer now: {said}")
+    return CatalogError(f"the catalog's database failed: {said}")
+
+
+def sqlstate(error: exc.DBAPIError) -> str:
+    """PostgreSQL's five characters, or "" where the server said nothing."""
+    return getattr(error.orig, "sqlstate", None) or ""

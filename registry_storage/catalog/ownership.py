@@ -1,0 +1,88 @@
+"""Ownership: which driver's store this catalog belongs to.
+
+The driver's newest marker holds the store's id and a token that is one of the two here.  A fresh
+token goes into the row as `next`, then into the driver as a new marker, and is then confirmed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection, bindparam, exists, literal, null, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from registry_storage.catalog.tables import blobs, manifests, repositories, store
+from registry_storage.catalog.types import db_now
+
+
+class StoreRow(NamedTuple):
+    """The store that the catalog belongs to."""
+
+    store_id: str
+    current_token: str | None
+    """Of the newest marker that is known to be written; None: not yet any."""
+    next_token: str | None
+    """Of the marker that is being written, or was when a process died."""
+    adopted_at: int | None
+    """Milliseconds since the epoch: nothing stored before is ever swept."""
+
+
+_READ = select(store.c.store_id, store.c.current_token, store.c.next_token, store.c.adopted_at)
+_CREATE = insert(store).on_conflict_do_nothing()
+_SET_NEXT = update(store).values(next_token=bindparam("token"))
+_CONFIRM = (
+    update(store)
+    .where(store.c.next_token == bindparam("token"))
+    .values(current_token=store.c.next_token, next_token=null())
+)
+_adoption = insert(store).values(id=1, adopted_at=db_now())
+_ADOPT = _adoption.on_conflict_do_update(
+    index_elements=[store.c.id],
+    set_={
+        "store_id": _adoption.excluded.store_id,
+        "current_token": null(),
+        "next_token": _adoption.excluded.next_token,
+        "adopted_at": _adoption.excluded.adopted_at,
+    },
+)
+_HAS_ANYTHING = select(literal(1)).where(
+    or_(*(exists(select(literal(1)).select_from(t)) for t in (blobs, manifests, repositories)))
+)
+
+
+def read(tx: Connection) -> StoreRow | None:
+    """The store this catalog belongs to; None while it belongs to none."""
+    row = tx.execute(_READ).first()
+    return StoreRow(*row) if row else None
+
+
+def create(tx: Connection, store_id: str, token: str) -> StoreRow:
+    """Belong to a new store, whose first marker will hold `token`; who came first wins."""
+    tx.execute(_CREATE, {"id": 1, "store_id": store_id, "next_token": token})
+    return _the_row(tx)
+
+
+def set_next(tx: Connection, token: str) -> StoreRow:
+    """A marker with `token` is about to be written."""
+    tx.execute(_SET_NEXT, {"token": token})
+    return _the_row(tx)
+
+
+def confirm(tx: Connection, token: str) -> bool:
+    """The marker with `token` is written; False if another has been announced meanwhile."""
+    return tx.execute(_CONFIRM, {"token": token}).rowcount == 1
+
+
+def adopt(tx: Connection, store_id: str, token: str) -> StoreRow:
+    """Belong to the store `store_id` from now, whose next marker will hold `token`."""
+    tx.execute(_ADOPT, {"store_id": store_id, "next_token": token})
+    return _the_row(tx)
+
+
+def _the_row(tx: Connection) -> StoreRow:
+    return StoreRow(*tx.execute(_READ).one())
+
+
+def is_empty(tx: Connection) -> bool:
+    """Whether it holds no blob, no manifest and no repository."""
+    return tx.execute(_HAS_ANYTHING).first() is None
