@@ -42,7 +42,9 @@ def _problem(item: Mapping[str, Any], model: type[BaseModel]) -> str:
         return f"unknown key{_suggestion(item['loc'], model)}"
     if item["type"] in _PLAINLY:
         return _PLAINLY[item["type"]]
-    message: str = item["msg"].removeprefix("Value error, ")
+    message: str = item["msg"]
+    if item["type"] == "value_error":  # one of ours
+        return message.removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
 
 
