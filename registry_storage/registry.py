@@ -20,8 +20,8 @@ from typing import Any, Final
 from registry_storage.bytes_cache import BytesCache
 from registry_storage.catalog import Catalog, repositories
 from registry_storage.drivers.api import CatalogHome, Driver, LocalFiles, MiB, Redirects
-from registry_storage.drivers.wrappers.read_only import ReadOnly
-from registry_storage.drivers.wrappers.retry import Retry
+from registry_storage.drivers.wrappers.read_only import ReadOnlyDriver
+from registry_storage.drivers.wrappers.retry import RetryingDriver
 from registry_storage.errors import ConfigurationInvalid, RegistryError
 from registry_storage.maintenance.janitor import Janitor
 from registry_storage.names import parse_repository_name
@@ -98,7 +98,8 @@ class Registry:
         await resources.enter_async_context(_started(made))
         catalog = await Catalog.open(_catalog_url(made, catalog_url, resources))
         resources.push_async_callback(catalog.close)
-        wrapped = ReadOnly(Retry(made)) if policy.read_only else Retry(made)
+        retrying = RetryingDriver(made)
+        wrapped = ReadOnlyDriver(retrying) if policy.read_only else retrying
         store = Store(
             driver=wrapped,
             catalog=catalog,
