@@ -17,6 +17,9 @@ from .server import Server
 UNDER_TEST = os.environ.get("REGISTRY_UNDER_TEST")
 HASH_FALLBACK = {"REGISTRY_STORAGE_PLAIN_HASHLIB": "1"}
 
+PATIENT = {"REGISTRY_UPLOADS_MAXOPEN": "1000000"}
+"""Many tests leave their uploads open, and all of them are one subject: nobody."""
+
 Serve = Callable[..., Server]
 
 
@@ -45,7 +48,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         config: str | None = None,
     ) -> Server:
         place = directory or tmp_path_factory.mktemp("registry")
-        server = Server(place, environment or {}, config).start()
+        server = Server(place, PATIENT | (environment or {}), config).start()
         started.append(server)
         return server
 
