@@ -43,6 +43,7 @@ _HOLD = (
         unreferenced_since=db_now(),
     )
     .on_conflict_do_nothing()
+    .execution_options(preserve_rowcount=True)
 )
 _here = (
     repository_blobs.c.repository_id == bindparam("repository_id"),

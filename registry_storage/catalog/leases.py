@@ -15,7 +15,7 @@ _ACQUIRE = _claim.on_conflict_do_update(
     index_elements=[leases.c.name],
     set_={"holder": _claim.excluded.holder, "until": _claim.excluded.until},
     where=or_(leases.c.holder == _claim.excluded.holder, leases.c.until <= db_now()),
-)
+).execution_options(preserve_rowcount=True)
 _RELEASE = delete(leases).where(
     leases.c.name == bindparam("name"), leases.c.holder == bindparam("holder")
 )

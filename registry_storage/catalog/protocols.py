@@ -54,7 +54,8 @@ class SharedRows:
     def __init__(self, table: Table, holders: Table) -> None:
         this = table.c.digest == bindparam("digest")
         where = select(table.c.location, table.c.driver).where(this)
-        self._add = insert(table).on_conflict_do_nothing()
+        add = insert(table).on_conflict_do_nothing()
+        self._add = add.execution_options(preserve_rowcount=True)
         self._meet = where.with_for_update(read=True, key_share=True)
         self._lock = where.with_for_update()
         self._drop = (
