@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp.http_parser
 from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
 
 from registry_server.api.errors import Problem, reply_to_problem
 from registry_server.api.replies import head_bytes, request_id
@@ -51,7 +52,15 @@ CLOSED: Final = Sent(keep_alive=False)
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_progress", "_stalled_since", "_written", "head_began", "is_cut_off", "limits")
+    __slots__ = (
+        "_is_malformed",
+        "_progress",
+        "_stalled_since",
+        "_written",
+        "head_began",
+        "is_cut_off",
+        "limits",
+    )
 
     def __init__(self, manager: Server, **options: Any) -> None:
         super().__init__(manager, **options)
@@ -60,6 +69,7 @@ class Connection(web.RequestHandler):
         self.head_began: float | None = None
         """The loop's time at which a head began that is not complete."""
         self.limits = manager.limits
+        self._is_malformed = False
         self._written = 0
         self._progress = (0, 0)
         self._stalled_since = 0.0
@@ -88,7 +98,12 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._messages or self._current_request is not None:
+        if self._messages:
+            self.head_began = None
+            if not isinstance(self._messages[-1][0], RawRequestMessage):
+                self._is_malformed = True
+                self._settle_current()
+        elif self._current_request is not None:
             self.head_began = None
         elif self.head_began is None:
             self.head_began = self._loop.time()
@@ -96,17 +111,29 @@ class Connection(web.RequestHandler):
     def eof_received(self) -> bool:  # type: ignore[override]  # None would close at once
         """Keep the connection until what came has been answered (TLS cannot be half closed)."""
         self.is_cut_off = True
-        if self._current_request is not None:
-            _end(self._current_request.payload)  # type: ignore[attr-defined]
-        elif self._waiter is not None and not self._messages:
+        if self._waiter is not None and not self._messages:
             self.force_close()
+        self._settle_current()
         return self.is_plain
 
     def begin(self, payload: StreamReader) -> None:
-        """A request's turn has come; nothing more of its body will, where the client is cut off."""
+        """A request's turn has come."""
         self.head_began = None
-        if self.is_cut_off:
-            _end(payload)
+        if self.is_cut_off or self._is_malformed:
+            self._settle(payload)
+
+    def _settle_current(self) -> None:
+        if self._current_request is not None:
+            self._settle(self._current_request.content)
+
+    def _settle(self, payload: StreamReader) -> None:
+        """Nothing more will come of this body, so nobody shall wait for it."""
+        if payload.is_eof():
+            return
+        if self._is_malformed:
+            payload.set_exception(web.RequestPayloadError("the body is malformed"))
+        else:
+            payload.feed_eof()
 
     # Writing
 
@@ -177,11 +204,6 @@ class Connection(web.RequestHandler):
             return True
         is_idle = self._waiter is not None and not self._waiter.done()
         return is_idle and self.head_began is not None and now - self.head_began > limits.head
-
-
-def _end(payload: StreamReader) -> None:
-    if not payload.is_eof():
-        payload.feed_eof()
 
 
 class Server(web.Server):

@@ -67,7 +67,7 @@ class Dispatcher:
     async def __call__(self, request: Request) -> Sent:
         """Answer one request; what comes back tells the protocol whether to keep the connection."""
         began = monotonic()
-        request.connection.begin(request.payload)
+        request.connection.begin(request.content)
         exchange = _Exchange(request)
         self._metrics.in_flight += 1
         try:
@@ -281,10 +281,10 @@ def _can_be_kept(request: Request) -> bool:
     connection = request.connection
     if not request.keep_alive or connection.is_ending:
         return False
-    if not has_body(request) or request.payload.is_eof():
+    if not has_body(request) or request.content.is_eof():
         return True
     if request.awaits_invitation:
         connection.expect_no_more()
         return False
     length = request.headers.get("Content-Length")
-    return length is not None and int(length) - request.payload.total_bytes <= SMALL_REST
+    return length is not None and int(length) - request.content.total_bytes <= SMALL_REST

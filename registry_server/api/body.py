@@ -40,7 +40,7 @@ class BodyStalled(BodyInterrupted):
 
 def has_body(request: Request) -> bool:
     """Whether the head announces a body that is not empty."""
-    return request.payload is not EMPTY_PAYLOAD
+    return request.content is not EMPTY_PAYLOAD
 
 
 def check_framing(request: Request) -> None:
@@ -71,7 +71,7 @@ class Body:
         self.interruption: BodyInterrupted | None = None
         """Why the body broke off, where it did."""
         self._request = request
-        self._payload = request.payload
+        self._payload = request.content
         self._patience = patience
         self._waiting_left = patience
         self._received_before = 0

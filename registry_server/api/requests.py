@@ -29,11 +29,11 @@ class Request:
         "_task",
         "awaits_invitation",
         "connection",
+        "content",
         "headers",
         "keep_alive",
         "message",
         "method",
-        "payload",
         "target",
         "writer",
     )
@@ -52,7 +52,7 @@ class Request:
         """Path and query as they were sent (the absolute form's too: see `origin_form`)."""
         self.headers: CIMultiDictProxy[str] = message.headers
         self.keep_alive: bool = not message.should_close
-        self.payload = payload
+        self.content = payload
         self.connection = protocol
         self.writer = writer
         self.awaits_invitation = payload is not EMPTY_PAYLOAD and "Expect" in message.headers
@@ -71,7 +71,7 @@ class Request:
         """Nothing to free."""
 
     def _cancel(self, error: BaseException) -> None:
-        self.payload.set_exception(error)
+        self.content.set_exception(error)
 
 
 def origin_form(message: RawRequestMessage) -> str:

@@ -17,7 +17,7 @@ from registry_server.api.replies import Header, Reply
 from registry_server.api.requests import single
 from registry_storage.digest import Digest, parse_algorithm
 from registry_storage.errors import UploadConflict, UploadUnknown
-from registry_storage.names import parse_repository_name
+from registry_storage.names import is_repository_name
 from registry_storage.values import UploadStatus
 
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -52,10 +52,11 @@ async def post_upload(call: Call) -> Reply:
 async def _mounted(call: Call, digest: Digest, source: str | None) -> bool:
     """Whether the blob is in the target now.
 
-    A source that may not be read is answered as one that lacks the blob.
+    A source that may not be read, or cannot be, is answered as one that lacks the blob.
     """
-    source = call.target.name if source is None else parse_repository_name(source)
-    if not call.may_pull(source):
+    if source is None:
+        source = call.target.name
+    if not is_repository_name(source) or not call.may_pull(source):
         return False
     return await call.repository.mount_blob(digest, source) is not None
 
