@@ -16,6 +16,7 @@
     │   ├── BlobUnknown             the repository holds no such blob
     │   └── UploadUnknown
     ├── UploadConflict              the chunk does not continue the upload, or another request has it
+    ├── BodyInterrupted             the client left in mid-body; raised by the data that callers pass in
     ├── ContentInUse                something still names what was to be deleted
     ├── TagExists                   the caller may make new tags but not move this one
     ├── TooManyUploads              a subject has too many uploads open
@@ -121,6 +122,14 @@ class UploadConflict(RegistryError):
     def __init__(self, offset: int, message: str) -> None:
         self.offset = offset
         super().__init__(message)
+
+
+class BodyInterrupted(RegistryError):
+    """The client left before its body ended.
+
+    Raised by the iterables of bytes that callers pass in (`ConnectionError` and `EOFError` mean the
+    same); an upload keeps what came, and passes it on when that is stored.
+    """
 
 
 class ContentInUse(RegistryError):
