@@ -17,7 +17,7 @@ import pytest_asyncio
 from registry_storage.drivers.api import Buffers, Driver, Handle, Mark, Part, StoredBlob
 from registry_storage.drivers.wrappers.base import DelegatingDriver
 from registry_storage.testing.harness import Capability, DriverHarness
-from registry_storage.testing.material import mark_of, new_id, part_data
+from registry_storage.testing.material import at_once, mark_of, new_id, part_data, slices
 
 contract = pytest.mark.asyncio
 """On every test of the suite, so that it runs in any mode of pytest-asyncio."""
@@ -84,11 +84,15 @@ class Workbench:
             pytest.skip(f"lacks {capability.name}: {self.harness.lacks[capability]}")
 
     async def put(self, data: bytes, mark: Mark | None = None) -> StoredBlob:
-        """A blob published by `put_blob`, without a mark unless one is given."""
-        return await self.writer.put_blob(new_id(), [data], mark)
+        """Publish `data` as the core would, without a mark unless one is given."""
+        if len(data) <= at_once(self.writer.limits):
+            return await self.writer.put_blob(new_id(), [data], mark)
+        handle = await self.writer.begin_upload(new_id())
+        parts = await self.send_all(handle, slices(self.writer.limits, data), self.writer)
+        return await self.writer.commit_upload(handle, parts, mark)
 
     async def put_marked(self, data: bytes) -> StoredBlob:
-        """A blob published by `put_blob`, marked."""
+        """Publish `data`, marked."""
         return await self.put(data, mark_of(data))
 
     async def send(
@@ -100,11 +104,13 @@ class Workbench:
             handle, number, offset, part_data(driver.limits, data), len(data)
         )
 
-    async def send_all(self, handle: Handle, parts: Sequence[bytes]) -> list[Part]:
+    async def send_all(
+        self, handle: Handle, parts: Sequence[bytes], driver: Driver | None = None
+    ) -> list[Part]:
         """Store each as a part, one after the other, numbered from 1."""
         offsets = [sum(map(len, parts[:n])) for n in range(len(parts))]
         return [
-            await self.send(handle, number, offset, data)
+            await self.send(handle, number, offset, data, driver)
             for number, (offset, data) in enumerate(zip(offsets, parts, strict=True), 1)
         ]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from registry_storage.digest import Digest
-from registry_storage.drivers.api import BlobKind, Buffer, Driver, Mark, PartData, PartLimits
+from registry_storage.drivers.api import BlobKind, Buffer, Driver, Mark, MiB, PartData, PartLimits
 
 PIECE = 100_000
 
@@ -61,6 +62,26 @@ def cut(limits: PartLimits, count: int, seed: int = 0) -> list[bytes]:
     """`count` parts, as short as the limits allow; the last is shorter where it may be."""
     size = max(limits.min_size, 1000)
     return [content(size, seed + n) for n in range(count - 1)] + [content(max(1, size // 3), seed)]
+
+
+def at_once(limits: PartLimits) -> int:
+    """How many bytes `put_blob` takes."""
+    return 8 * MiB if limits.preferred_size is None else limits.preferred_size
+
+
+def slices(limits: PartLimits, data: bytes) -> list[bytes]:
+    """`data` as parts of the preferred size."""
+    size = at_once(limits)
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+async def reached(event: asyncio.Event, task: asyncio.Task[object]) -> None:
+    """Return when `event` is set; raise what `task` raises if it ends before."""
+    waiting = asyncio.ensure_future(event.wait())
+    await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)
+    if not waiting.done():
+        waiting.cancel()
+        raise AssertionError(f"the call ended early: {task.exception()!r}") from task.exception()
 
 
 async def read_all(driver: Driver, location: str, start: int = 0, stop: int | None = None) -> bytes:

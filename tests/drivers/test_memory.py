@@ -12,7 +12,7 @@ from registry_storage.testing.suite import *  # noqa: F403
 STRICT = PartLimits(
     min_size=64 * KiB,
     max_size=512 * KiB,
-    max_parts=20,
+    max_parts=60,
     preferred_size=100 * KiB,
     needs_size=True,
     uniform=True,

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -77,13 +85,16 @@ class Scripted:
 
 
 class Seeded:
-    """Fails a `rate` of all calls, at random."""
+    """Fails a `rate` of the calls of these methods (None: of all), at random."""
 
-    def __init__(self, seed: int, rate: float) -> None:
+    def __init__(self, seed: int, rate: float, methods: Collection[str] | None = None) -> None:
         self._random = random.Random(seed)
         self._rate = rate
+        self._methods = methods
 
     def fault(self, method: str, call: int) -> Fault | None:
+        if self._methods is not None and method not in self._methods:
+            return None
         if self._random.random() >= self._rate:
             return None
         return Fault(self._random.choice(list(When)), after=self._random.randrange(100_000))

@@ -10,7 +10,16 @@ import pytest
 from registry_storage.drivers.api import Buffer
 from registry_storage.errors import BlobNotFound, UploadNotFound
 from registry_storage.testing.bench import Workbench, contract
-from registry_storage.testing.material import content, cut, joined, mark_of, new_id, read_all
+from registry_storage.testing.material import (
+    at_once,
+    content,
+    cut,
+    joined,
+    mark_of,
+    new_id,
+    reached,
+    read_all,
+)
 
 TURNS = 12
 """A call is cancelled after none, one, … of so many turns of the event loop."""
@@ -27,7 +36,7 @@ async def cancelled_after(turns: int, call: Coroutine[object, object, object]) -
 
 @contract
 async def test_a_cancelled_put_blob_publishes_all_or_nothing(bench: Workbench) -> None:
-    data = content(1_000_000)
+    data = content(min(1_000_000, at_once(bench.driver.limits)))
     for turns in range(TURNS):
         blob_id = new_id()
         location = bench.driver.location_of(blob_id, mark_of(data))
@@ -73,8 +82,10 @@ async def test_a_part_cancelled_while_its_data_is_awaited_leaves_nothing(bench: 
         waiting.set()
         await asyncio.Event().wait()
 
-    sending = asyncio.create_task(bench.driver.put_part(handle, 1, 0, stalled(), 2_000_001))
-    await waiting.wait()
+    sending: asyncio.Task[object] = asyncio.create_task(
+        bench.driver.put_part(handle, 1, 0, stalled(), 2_000_001)
+    )
+    await reached(waiting, sending)
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sending

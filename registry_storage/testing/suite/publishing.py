@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from registry_storage.drivers.api import BlobKind, Buffer, MiB
+from registry_storage.drivers.api import BlobKind, Buffer
 from registry_storage.errors import BlobNotFound
 from registry_storage.testing.bench import Workbench, contract
-from registry_storage.testing.material import content, mark_of, new_id, read_all
+from registry_storage.testing.material import at_once, content, mark_of, new_id, read_all
 
 HELLO = b"hello, world"
 CLOCKS_MAY_DIFFER_BY = timedelta(minutes=5)
@@ -55,7 +55,7 @@ async def test_put_blob_takes_any_buffers_in_any_number(bench: Workbench) -> Non
 
 @contract
 async def test_put_blob_takes_as_much_as_the_preferred_size(bench: Workbench) -> None:
-    most = bench.driver.limits.preferred_size or 8 * MiB
+    most = at_once(bench.driver.limits)
     for size in (most - 1, most):
         data = content(size)
         blob = await bench.put(data)

@@ -19,6 +19,7 @@ from registry_storage.testing.material import (
     mark_of,
     new_id,
     part_data,
+    reached,
     read_all,
     stream,
 )
@@ -314,8 +315,10 @@ async def test_a_part_under_way_during_the_abort_leaves_nothing(bench: Workbench
         await aborted.wait()
         yield HELLO
 
-    sending = asyncio.create_task(bench.driver.put_part(handle, 1, 0, slow(), 2_000_000 + 12))
-    await half.wait()
+    sending: asyncio.Task[object] = asyncio.create_task(
+        bench.driver.put_part(handle, 1, 0, slow(), 2_000_000 + len(HELLO))
+    )
+    await reached(half, sending)
     await bench.driver.abort_upload(handle)
     aborted.set()
     with pytest.raises(DriverError):
