@@ -24,7 +24,7 @@ test: $(VENV)/dev.stamp $(if $(IS_ROOT),.services/installed) ## the whole suite,
 	$(if $(IS_ROOT),REGISTRY_TESTS_REQUIRE_SERVICES=1) $(PYTEST) $(ARGS)
 
 test-fast: $(VENV)/dev.stamp ## unit and API tests on the embedded default, under a minute
-	$(PYTEST) $(wildcard $(addprefix tests/,architecture unit server api)) $(ARGS)
+	$(PYTEST) $(wildcard $(addprefix tests/,architecture unit library auth cli server_settings api)) $(ARGS)
 
 test-long: $(VENV)/dev.stamp $(if $(IS_ROOT),.services/installed) ## the whole suite, long forms included
 	$(if $(IS_ROOT),REGISTRY_TESTS_REQUIRE_SERVICES=1) $(PYTEST) -m "long or not long" --timeout 7200 $(ARGS)

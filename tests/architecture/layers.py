@@ -18,6 +18,7 @@ import registry_storage
 
 STORAGE = "registry_storage"
 SERVER = "registry_server"
+EXAMPLE = "plugins_example"
 
 DRIVERS = f"{STORAGE}.drivers"
 DRIVER_API = f"{DRIVERS}.api"
@@ -33,7 +34,7 @@ def _of_storage(names: str) -> tuple[str, ...]:
 
 VALUES = _of_storage("digest errors manifests media_types names policy values")
 PURE = (DRIVER_API, *VALUES, *_of_storage("buffers bytes_cache hashing parts"))
-PUBLIC = (DRIVER_API, *VALUES, *_of_storage("plugins"))
+PUBLIC = (DRIVER_API, *VALUES, *_of_storage("plugins sync"))
 """Beside the names in `registry_storage.__all__`."""
 
 DATABASE_LIBRARIES = ("sqlalchemy", "alembic", "sqlite3", "psycopg")
@@ -50,6 +51,8 @@ def objection(importer: str, imported: str) -> str | None:
         return _objection_in_storage(importer, imported)
     if is_within(importer, SERVER):
         return _objection_in_server(importer, imported)
+    if is_within(importer, EXAMPLE) and not is_within(imported, HOOKS, TESTING):
+        return _objection_to_private(imported)
     return None
 
 
@@ -94,11 +97,15 @@ def _objection_in_server(importer: str, imported: str) -> str | None:
         return "the registry half works without the hub"
     if is_within(imported, *DATABASE_LIBRARIES):
         return "only the catalog talks to a database"
+    return _objection_to_private(imported)
+
+
+def _objection_to_private(imported: str) -> str | None:
     if not is_within(imported, STORAGE) or is_within(imported, *PUBLIC):
         return None
     if imported.removeprefix(f"{STORAGE}.") in (STORAGE, *registry_storage.__all__):
         return None
-    return "the server imports the public names of the library"
+    return "outside the library only its public names are used"
 
 
 def _own_driver(importer: str) -> str:

@@ -41,6 +41,7 @@ def test_every_import_keeps_to_the_layers() -> None:
         ("registry_server.app", "registry_storage.parts.cut"),
         ("registry_server.app", "registry_storage.catalog.store.Catalog"),
         ("registry_server.app", "sqlalchemy"),
+        ("plugins_example.driver", "registry_storage.catalog.tables"),
     ],
 )
 def test_a_forbidden_import_is_named(importer: str, imported: str) -> None:
@@ -62,6 +63,8 @@ def test_a_forbidden_import_is_named(importer: str, imported: str) -> None:
         ("registry_server.app", "registry_storage.Registry"),
         ("registry_server.app", "aiohttp.web"),
         ("registry_server.hub.views", "registry_server.api.routes"),
+        ("plugins_example.driver", "registry_storage.hookspecs.hookimpl"),
+        ("plugins_example.driver", "sqlalchemy"),
     ],
 )
 def test_an_allowed_import_passes(importer: str, imported: str) -> None:
