@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from registry_server.settings.model import ManifestSettings, Settings, ValidationSettings
+from registry_storage import Registry
 from registry_storage.drivers.api import CatalogHome, Driver
 from registry_storage.manifests import ManifestRules
 from registry_storage.plugins import open_driver
 from registry_storage.policy import StorePolicy
-from registry_storage.registry import Registry
 
 
 async def open_store(settings: Settings) -> Registry:
