@@ -100,11 +100,13 @@ class Registry:
         resources.push_async_callback(catalog.close)
         retrying = RetryingDriver(made)
         wrapped = ReadOnlyDriver(retrying) if policy.read_only else retrying
+        uploads = Uploads(wrapped, catalog, policy)
+        resources.push_async_callback(uploads.close)
         store = Store(
             driver=wrapped,
             catalog=catalog,
             policy=policy,
-            uploads=Uploads(wrapped, catalog, policy),
+            uploads=uploads,
             cache=BytesCache(CACHE_CAPACITY),
             files=wrapped.extension(LocalFiles),
             redirects=wrapped.extension(Redirects),

@@ -59,7 +59,7 @@ class BlockingRepository:
     def _blocking(
         method: Callable[Concatenate[Repository, P], Awaitable[T]],
     ) -> Callable[Concatenate[BlockingRepository, P], T]:
-        def call(self: BlockingRepository, *args: P.args, **kwargs: P.kwargs) -> T:
+        def call(self: BlockingRepository, /, *args: P.args, **kwargs: P.kwargs) -> T:
             return self._loop.run(method(self._repository, *args, **kwargs))
 
         call.__name__, call.__doc__ = method.__name__, method.__doc__

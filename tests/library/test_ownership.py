@@ -1,0 +1,155 @@
+"""Whose store is it: copies, restores, foreign trees and adoption."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from registry_storage import Registry
+from registry_storage.catalog import Catalog, ownership
+from registry_storage.errors import StoreMismatch
+from registry_storage.ownership import Ownership
+from registry_storage.plugins import open_driver
+
+
+def url(directory: Path, name: str = "catalog") -> str:
+    return f"sqlite:///{directory / name}.sqlite"
+
+
+class Node:
+    """A node's view of a store: the driver's root, and a catalog."""
+
+    def __init__(self, root: Path, catalog: str) -> None:
+        self.driver = open_driver("filesystem", {"rootdirectory": str(root)})
+        self._catalog_url = catalog
+
+    async def __aenter__(self) -> Node:
+        await self.driver.start()
+        self.catalog = await Catalog.open(self._catalog_url)
+        self.ownership = Ownership(self.driver, self.catalog)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.catalog.close()
+        await self.driver.close()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+async def test_a_new_store_is_claimed_once_and_for_all(root: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        async with Node(root, url(tmp_path)) as node:
+            await node.ownership.verify()
+            assert await node.ownership.owns()
+
+
+async def test_two_nodes_may_claim_a_new_store_together(root: Path, tmp_path: Path) -> None:
+    async with Node(root, url(tmp_path)) as one, Node(root, url(tmp_path)) as two:
+        await one.ownership.verify()
+        await two.ownership.verify()
+        assert await one.ownership.owns()
+        assert await two.ownership.owns()
+
+
+async def test_an_empty_catalog_does_not_own_a_store_with_images(
+    root: Path, tmp_path: Path
+) -> None:
+    async with Node(root, url(tmp_path)) as node:
+        await node.ownership.verify()
+    async with Node(root, url(tmp_path, "empty")) as node:
+        with pytest.raises(StoreMismatch, match="registry-server adopt"):
+            await node.ownership.verify()
+
+
+async def test_a_distribution_tree_is_recognised(root: Path, tmp_path: Path) -> None:
+    (root / "docker/registry/v2/blobs").mkdir(parents=True)
+    async with Node(root, url(tmp_path)) as node:
+        with pytest.raises(StoreMismatch, match="a distribution tree"):
+            await node.ownership.verify()
+
+
+async def test_a_catalog_does_not_own_an_empty_store(root: Path, tmp_path: Path) -> None:
+    async with Node(root, url(tmp_path)) as node:
+        await node.ownership.verify()
+    async with Node(tmp_path / "another", url(tmp_path)) as node:
+        with pytest.raises(StoreMismatch, match="no marker"):
+            await node.ownership.verify()
+
+
+async def test_a_copied_catalog_loses_the_store_with_the_next_term(
+    root: Path, tmp_path: Path
+) -> None:
+    async with Node(root, url(tmp_path)) as node:
+        await node.ownership.verify()
+    shutil.copy(tmp_path / "catalog.sqlite", tmp_path / "copy.sqlite")
+    async with Node(root, url(tmp_path)) as original, Node(root, url(tmp_path, "copy")) as copy:
+        await original.ownership.begin_term()
+        assert await original.ownership.owns()
+        assert not await copy.ownership.owns()
+        await copy.ownership.begin_term()
+        assert await original.ownership.owns(), "a copy must not take the store over"
+        with pytest.raises(StoreMismatch, match="another catalog owns this store"):
+            await copy.ownership.verify()
+
+
+async def test_adoption_moves_the_store_to_the_catalog_that_asks(
+    root: Path, tmp_path: Path
+) -> None:
+    async with Node(root, url(tmp_path)) as old, Node(root, url(tmp_path, "new")) as new:
+        await old.ownership.verify()
+        await new.ownership.adopt()
+        await new.ownership.verify()
+        assert not await old.ownership.owns()
+        row = await new.catalog.read(ownership.read)
+        assert row is not None
+        assert row.adopted_at is not None
+
+
+@pytest.mark.parametrize("write_marker", [False, True], ids=["before the marker", "after it"])
+async def test_a_term_that_died_half_way_is_taken_up(
+    root: Path, tmp_path: Path, write_marker: bool
+) -> None:
+    async with Node(root, url(tmp_path)) as node:
+        await node.ownership.verify()
+        await node.catalog.write(ownership.set_next, "a" * 32)
+        if write_marker:
+            await _write_marker_only(node)
+    async with Node(root, url(tmp_path)) as node:
+        await node.ownership.verify()
+        await node.ownership.begin_term()
+        assert await node.ownership.owns()
+
+
+async def _write_marker_only(node: Node) -> None:
+    write, node.catalog.write = node.catalog.write, _nothing  # type: ignore[method-assign]
+    row = await node.catalog.read(ownership.read)
+    assert row is not None
+    await node.ownership._confirm(row)
+    node.catalog.write = write  # type: ignore[method-assign]
+
+
+async def _nothing(*_args: object) -> bool:
+    return True
+
+
+async def test_a_first_start_that_died_before_its_marker_is_taken_up(
+    root: Path, tmp_path: Path
+) -> None:
+    async with Node(root, url(tmp_path)) as node:
+        await node.catalog.write(ownership.create, "b" * 32, "c" * 32)
+        await node.ownership.verify()
+        assert await node.ownership.owns()
+
+
+async def test_a_node_that_lost_the_store_says_so_when_checked(root: Path) -> None:
+    settings = {"rootdirectory": str(root)}
+    async with await Registry.open("filesystem", settings) as registry:
+        assert await registry.check() == []
+        await Registry.adopt("filesystem", settings, catalog_url=url(root, "other"))
+        (problem,) = await registry.check()
+        assert "nothing is deleted" in problem
