@@ -22,9 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
-from sqlalchemy import Connection
-
-from registry_storage.catalog import Catalog, events, garbage, leases, upload_ends, uploads
+from registry_storage.catalog import Catalog, garbage, leases, sequencer, upload_ends, uploads
 from registry_storage.drivers.api import Driver, Handle
 from registry_storage.errors import RegistryError
 from registry_storage.policy import StorePolicy
@@ -53,7 +51,7 @@ class Ownership(Protocol):
 
 @dataclass(slots=True)
 class _Chore:
-    """Something to do every `interval` seconds; at once again where it answers that more is left."""
+    """Something to do every `interval` seconds, at once again where it answers: more is left."""
 
     interval: float
     work: Callable[[], Awaitable[bool]]
@@ -128,7 +126,7 @@ class Janitor:
     # Chores
 
     async def _number_events(self) -> bool:
-        await self._catalog.write(_number_events, self._holder)
+        await self._catalog.write(sequencer.number, LEASE, self._holder, milliseconds(TERM))
         return False
 
     async def _checkpoint(self) -> bool:
@@ -172,12 +170,6 @@ class Janitor:
                 batch = []
         if batch:
             yield batch
-
-
-def _number_events(tx: Connection, holder: str) -> None:
-    """Number events, unless somebody else has taken the office meanwhile."""
-    if events.number(tx) and not leases.acquire(tx, LEASE, holder, milliseconds(TERM)):
-        raise RegistryError("another process has become the janitor")
 
 
 async def _attempt(chore: _Chore, now: float) -> None:

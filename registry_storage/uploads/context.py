@@ -11,7 +11,8 @@ from contextlib import suppress
 from typing import Any
 
 from registry_storage.buffers import BufferBudget
-from registry_storage.catalog import Catalog, upload_ends, uploads
+from registry_storage.catalog import Catalog, upload_ends
+from registry_storage.catalog.uploads import Terms
 from registry_storage.drivers.api import Driver, Handle, MiB
 from registry_storage.errors import RegistryError
 from registry_storage.parts import PartPlan
@@ -35,13 +36,7 @@ class UploadContext:
         self.policy = policy
         self.plan = PartPlan(driver.limits)
         self.budget = BufferBudget(buffers)
-        self.terms = uploads.Terms(
-            driver=driver.name,
-            lease=milliseconds(policy.lease),
-            lifetime=milliseconds(policy.upload_lifetime),
-            answered=milliseconds(ANSWERED),
-            garbage_delay=milliseconds(policy.garbage_delay),
-        )
+        self.terms = terms_of(driver, policy)
         self.hashing = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="hash")
         self._aftermath: set[asyncio.Task[None]] = set()
 
@@ -71,6 +66,17 @@ class UploadContext:
 async def _quietly(work: Coroutine[Any, Any, object]) -> None:
     with suppress(RegistryError):
         await work
+
+
+def terms_of(driver: Driver, policy: StorePolicy) -> Terms:
+    """What the store's policy is to the catalog."""
+    return Terms(
+        driver=driver.name,
+        lease=milliseconds(policy.lease),
+        lifetime=milliseconds(policy.upload_lifetime),
+        answered=milliseconds(ANSWERED),
+        garbage_delay=milliseconds(policy.garbage_delay),
+    )
 
 
 def milliseconds(seconds: float) -> int:

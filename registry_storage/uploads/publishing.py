@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from registry_storage.catalog import upload_ends
+from registry_storage.catalog import Catalog, upload_ends
 from registry_storage.catalog.blobs import BlobRow
 from registry_storage.catalog.upload_ends import Abandoned, Claim
 from registry_storage.digest import Digest
-from registry_storage.drivers.api import BlobKind, Mark
+from registry_storage.drivers.api import BlobKind, Driver, Mark
 from registry_storage.errors import (
     BlobNotFound,
     DigestInvalid,
@@ -58,13 +58,7 @@ class Publishing:
         )
         if abandoned is not None:
             with suppress(RegistryError):
-                await self.forget(abandoned)
-
-    async def forget(self, abandoned: Abandoned) -> None:
-        """Have the driver forget an aborted session's parts, then the catalog the session."""
-        if abandoned.handle is not None:
-            await self._context.driver.abort_upload(abandoned.handle)
-        await self._context.catalog.write(upload_ends.forget, abandoned.id)
+                await forget_upload(self._context.driver, self._context.catalog, abandoned)
 
     async def _publish_bytes(self, claim: Claim) -> str:
         """Where the blob lies, published and marked."""
@@ -99,6 +93,13 @@ class Publishing:
             async for piece in pieces:
                 await hashing.add(piece)
         return (await hashing.settled()).digest()
+
+
+async def forget_upload(driver: Driver, catalog: Catalog, abandoned: Abandoned) -> None:
+    """Have the driver forget an aborted session's parts, then the catalog the session."""
+    if abandoned.handle is not None:
+        await driver.abort_upload(abandoned.handle)
+    await catalog.write(upload_ends.forget, abandoned.id)
 
 
 def wrong_digest(announced: Digest, found: Digest) -> DigestInvalid:
