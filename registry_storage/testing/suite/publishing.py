@@ -88,11 +88,10 @@ async def test_two_ids_with_equal_bytes_are_two_blobs(bench: Workbench) -> None:
 
 
 @contract
-async def test_location_of_gives_each_id_and_mark_a_location_of_its_own(bench: Workbench) -> None:
+async def test_location_of_gives_each_id_a_location_of_its_own(bench: Workbench) -> None:
     ids = [new_id() for _ in range(3)]
-    marks = [mark_of(HELLO), mark_of(b"other")]
-    locations = {bench.driver.location_of(blob_id, mark) for blob_id in ids for mark in marks}
-    assert len(locations) == len(ids) * len(marks)
+    for mark in (None, mark_of(HELLO)):
+        assert len({bench.driver.location_of(blob_id, mark) for blob_id in ids}) == len(ids)
 
 
 @contract

@@ -1,0 +1,1 @@
+"""A store in one SQLite file, as a plug-in of registry-storage."""
