@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -13,7 +13,7 @@ from aiohttp import web
 from registry_server.api.calls import Context
 from registry_server.api.paths import is_ours
 from registry_server.api.replies import request_id
-from registry_server.api.requests import Request, origin_form
+from registry_server.api.requests import Request, is_odd, origin_form
 from registry_server.auth import Access, make_access
 from registry_server.connections import Server, check_values_in_force
 from registry_server.dispatch import Dispatcher
@@ -47,8 +47,7 @@ async def start(settings: Settings, sockets: Sequence[socket.socket]) -> Running
             await loop.create_server(application.server, sock=sock, ssl=tls, backlog=BACKLOG)
             for sock in sockets
         ]
-        janitor = asyncio.create_task(registry.janitor().run())
-        resources.push_async_callback(_stop, janitor)
+        resources.push_async_callback(_begin_housekeeping(registry))
         return Running(settings, application, listeners, resources.pop_all())
 
 
@@ -94,7 +93,7 @@ class Application:
         check_values_in_force(self.server)
 
     def _make_request(self, message: Any, payload: Any, protocol: Any, *others: Any) -> Any:
-        if is_ours(origin_form(message).partition("?")[0]):
+        if is_odd(message) or is_ours(origin_form(message).partition("?")[0]):
             return Request(message, payload, protocol, *others)
         return self._pages.request_factory(message, payload, protocol, *others)
 
@@ -132,9 +131,16 @@ def _pages(health: Health) -> web.Application:
 async def _identify(request: web.Request, response: web.StreamResponse) -> None:
     response.headers["X-Request-Id"] = request_id(request.headers.get("X-Request-Id"))
     response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.pop("Server", None)
 
 
-async def _stop(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+def _begin_housekeeping(registry: Registry) -> Callable[[], Awaitable[None]]:
+    """Apply for the office of the cluster's janitor; returns what leaves it."""
+    leave = asyncio.Event()
+    housekeeping = asyncio.create_task(registry.janitor().run(leave))
+
+    async def end() -> None:
+        leave.set()
+        await housekeeping
+
+    return end

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from functools import lru_cache
+from http import HTTPStatus
 from time import monotonic
 from typing import Final, Protocol
 
@@ -89,7 +90,7 @@ class Dispatcher:
 
     async def _call(self, exchange: _Exchange) -> Reply:
         request = exchange.request
-        if has_body(request):
+        if has_body(request) or request.message.version is not HttpVersion11:
             check_framing(request)
         target = exchange.target = _understood(request)
         route = find_route(request.method, target.resource)
@@ -185,7 +186,7 @@ class Dispatcher:
     def _begin(self, exchange: _Exchange, reply: Reply) -> tuple[bool, bytes]:
         """Whether the connection is kept, and the head of the answer."""
         request = exchange.request
-        keep = not reply.close and _can_be_kept(request)
+        keep = not reply.close and _can_be_kept(request, reply.status)
         exchange.status = reply.status
         exchange.size = 0 if request.method == "HEAD" else reply.size
         if not keep:
@@ -276,12 +277,19 @@ def _method_not_allowed(method: str, resource: Resource) -> Problem:
     return Problem(405, "UNSUPPORTED", message, headers=[("Allow", allowed)])
 
 
-def _can_be_kept(request: Request) -> bool:
-    """Whether a further request can follow: what is left of this one's body decides."""
+def _can_be_kept(request: Request, status: int) -> bool:
+    """Whether a further request can follow: what is left of this one's body decides.
+
+    Nothing follows a refused body in chunks: where such a one ends is what attackers play with.
+    """
     connection = request.connection
     if not request.keep_alive or connection.is_ending:
         return False
-    if not has_body(request) or request.content.is_eof():
+    if not has_body(request):
+        return True
+    if request.message.chunked and status >= HTTPStatus.BAD_REQUEST:
+        return False
+    if request.content.is_eof():
         return True
     if request.awaits_invitation:
         connection.expect_no_more()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiohttp import HttpVersion11
 from aiohttp.http_exceptions import HttpProcessingError
@@ -16,9 +16,7 @@ from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web import RequestPayloadError
 
 from registry_server.api.errors import Problem
-
-if TYPE_CHECKING:
-    from registry_server.api.requests import Request
+from registry_server.api.requests import Request, is_odd
 
 SLOWEST: Final = 1024
 """Bytes a second: a body that is slower for the whole of the time limit has stalled."""
@@ -46,9 +44,13 @@ def has_body(request: Request) -> bool:
 def check_framing(request: Request) -> None:
     """Refuse a body whose length or coding this server would have to guess.
 
-    Raises `Problem`: for a transfer coding other than `chunked` (and for any on HTTP/1.0), for a
-    content coding (a digest is of the bytes as sent), for an expectation other than `100-continue`.
+    Raises `Problem`: for a tunnel and for HTTP/0.9, for a transfer coding other than `chunked` (and
+    for any on HTTP/1.0), for a content coding (a digest is of the bytes as sent), for an
+    expectation other than `100-continue`.
     """
+    if is_odd(request.message):
+        request.connection.expect_no_more()
+        raise Problem(400, "UNSUPPORTED", "this is not a request of HTTP/1.1", close=True)
     coding = request.headers.get("Transfer-Encoding")
     if coding is not None and (
         coding.lower() != "chunked" or request.message.version < HttpVersion11

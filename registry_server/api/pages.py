@@ -13,7 +13,7 @@ from registry_server.api.errors import Problem
 from registry_server.api.replies import Header, Reply
 from registry_server.api.requests import single
 
-_COUNT = re.compile(r"[0-9]{1,40}")
+_COUNT = re.compile(r"[0-9]{1,100}")
 _MAX_LAST = 1024
 
 

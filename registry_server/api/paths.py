@@ -7,13 +7,14 @@ no name, reference or digest of the spec needs a percent sign, so none gets past
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
 from registry_storage.digest import Digest
-from registry_storage.names import parse_reference, parse_repository_name
+from registry_storage.names import parse_repository_name, parse_tag
 
 PREFIX: Final = "/v2"
 
@@ -41,6 +42,14 @@ class Target:
     """Digest or tag of a manifest, digest of a blob or a subject, id of an upload."""
     query: str = ""
     """As it was sent."""
+
+
+_LIKE_A_DIGEST = re.compile(r"[A-Za-z0-9+._-]*:")
+_BEFORE_A_DIGEST: Final = {
+    "manifests": Resource.MANIFEST,
+    "blobs": Resource.BLOB,
+    "referrers": Resource.REFERRERS,
+}
 
 
 def is_ours(path: str) -> bool:
@@ -78,17 +87,26 @@ def _from_the_right(parts: list[str]) -> tuple[Resource, str, str] | None:
             return Resource.BLOB, "/".join(name), digest
         case [*name, "referrers", digest]:
             return Resource.REFERRERS, "/".join(name), digest
-        case [*name, "blobs", "uploads", upload_id]:
+        case [*name, "blobs", "uploads", upload_id] | [*name, "blobs", "uploads", upload_id, ""]:
             return Resource.UPLOAD, "/".join(name), upload_id
         case [*name, "tags", "list"]:
             return Resource.TAGS, "/".join(name), ""
+    return _with_slashes_in_a_digest(parts)
+
+
+def _with_slashes_in_a_digest(parts: list[str]) -> tuple[Resource, str, str] | None:
+    """A digest that goes astray (`sha256:../x`) is an invalid digest, not another endpoint."""
+    for at, part in enumerate(parts[1:], 1):
+        if _LIKE_A_DIGEST.match(part) and parts[at - 1] in _BEFORE_A_DIGEST:
+            resource = _BEFORE_A_DIGEST[parts[at - 1]]
+            return resource, "/".join(parts[: at - 1]), "/".join(parts[at:])
     return None
 
 
 def _parse_last_part(resource: Resource, reference: str) -> Digest | str:
     match resource:
-        case Resource.MANIFEST:
-            return parse_reference(reference)
-        case Resource.BLOB | Resource.REFERRERS:
+        case Resource.MANIFEST if not _LIKE_A_DIGEST.match(reference):
+            return parse_tag(reference)
+        case Resource.MANIFEST | Resource.BLOB | Resource.REFERRERS:
             return Digest.parse(reference)
     return reference

@@ -85,13 +85,14 @@ class Multipart:
 
 def multipart(ranges: Sequence[ByteRange], size: int, media_type: str, boundary: str) -> Multipart:
     """Lay out the body that answers `ranges` of `size` bytes."""
-    parts = [
-        (
-            f"\r\n--{boundary}\r\nContent-Type: {media_type}\r\n"
-            f"Content-Range: {part.content_range(size)}\r\n\r\n".encode(),
-            part,
+    parts = []
+    line_end = ""
+    for part in ranges:
+        head = (
+            f"{line_end}--{boundary}\r\nContent-Type: {media_type}\r\n"
+            f"Content-Range: {part.content_range(size)}\r\n\r\n"
         )
-        for part in ranges
-    ]
+        parts.append((head.encode(), part))
+        line_end = "\r\n"
     end = f"\r\n--{boundary}--\r\n".encode()
     return Multipart(parts, end, len(end) + sum(len(head) + part.size for head, part in parts))

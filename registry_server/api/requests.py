@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+from aiohttp import HttpVersion10
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from registry_server.api.errors import Problem
@@ -79,6 +80,11 @@ def origin_form(message: RawRequestMessage) -> str:
     if message.path.startswith("/"):
         return message.path
     return message.url.raw_path_qs
+
+
+def is_odd(message: RawRequestMessage) -> bool:
+    """Whether it is no request that a registry has an answer to: a tunnel, HTTP/0.9."""
+    return message.method == "CONNECT" or message.version < HttpVersion10
 
 
 def parse_query(query: str) -> dict[str, list[str]]:

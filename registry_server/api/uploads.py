@@ -21,7 +21,7 @@ from registry_storage.names import is_repository_name
 from registry_storage.values import UploadStatus
 
 _ID = re.compile(r"[0-9a-f]{32}")
-_CONTENT_RANGE = re.compile(r"(?:bytes[ =])?([0-9]{1,18})-([0-9]{1,18})(?:/(?:\*|[0-9]{1,19}))?")
+_CONTENT_RANGE = re.compile(r"(?:bytes[ =])?([0-9]{1,18})-([0-9]{1,18})(?:/(?:\*|([0-9]{1,18})))?")
 _EMPTY: Final = {Digest.of(b"", algorithm) for algorithm in ("sha256", "sha512")}
 
 
@@ -44,7 +44,8 @@ async def post_upload(call: Call) -> Reply:
         digest = required_digest(parameters)
         if has_body(call.request) or digest in _EMPTY:
             return await _put_whole(call, digest)
-    algorithm = parse_algorithm(single(parameters, "digest-algorithm") or "sha256")
+    announced = single(parameters, "digest-algorithm")
+    algorithm = "sha256" if announced is None else parse_algorithm(announced)
     status = await call.repository.begin_upload(subject=call.subject.name, algorithm=algorithm)
     return Reply(202, _headers(call, status.id, status.offset, status.min_chunk_size))
 
@@ -137,6 +138,8 @@ async def _announced_chunk(call: Call, body: Body) -> _Chunk:
     start, size = int(found[1]), int(found[2]) - int(found[1]) + 1
     if size < 1:
         raise await _contradiction(call, f"Content-Range {header} ends before it begins")
+    if found[3] and int(found[3]) < start + size:
+        raise await _contradiction(call, f"Content-Range {header} goes beyond its own total")
     if body.announced not in (None, size):
         message = f"Content-Range {header} has {size} bytes, Content-Length {body.announced}"
         raise await _contradiction(call, message)
