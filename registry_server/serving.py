@@ -108,7 +108,7 @@ def _store(settings: Settings) -> str:
 
 def _catalog(settings: Settings) -> str:
     if settings.catalog.url is None:
-        return "catalog of its own"
+        return "catalog in SQLite"
     url = settings.catalog.url.get_secret_value()
     scheme, _, rest = url.partition("://")
     return f"catalog {scheme}://{rest.rpartition('@')[2].partition('?')[0]}"

@@ -35,6 +35,7 @@ _LEVELS = {
     "warn": logging.WARNING,
     "error": logging.ERROR,
 }
+_TALKATIVE = ("alembic", "asyncio")
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 _CREDENTIALS = re.compile(
     r"(?P<header>\b(?:Basic|Bearer)\s+)[\w.~+/=-]+"
@@ -55,6 +56,8 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(_LEVELS[settings.log.level])
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
 
 
 class Redaction:
