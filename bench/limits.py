@@ -92,6 +92,7 @@ def _pages(path: str, seed: Callable[[Path, int], str]) -> Callable[[Path, Effor
             with ours(scratch, workers=1, name=name) as server:
                 url = f"{server.url}/v2/{path}?n=100&last={middle}"
                 headers = server.headers
+                wrk(url, connections=2, seconds=1, headers=headers)  # warm
                 load = wrk(url, connections=2, seconds=effort.seconds, headers=headers)
                 times[rows] = load.seconds / load.requests
         told = ", ".join(f"{took * 1000:.2f} ms at {rows:,}" for rows, took in times.items())
