@@ -38,21 +38,25 @@ def _is_dead(page: Page, link: str) -> bool:
 
 
 def test_every_page_of_the_docs_can_be_reached_from_the_index() -> None:
-    by_path = {page.path: page for page in pages()}
     docs = ROOT / "docs"
+    by_path = {page.path: page for page in pages()}
     reached: set[Path] = set()
     waiting = [docs / "README.md"]
     while waiting:
         path = waiting.pop()
         if path in by_path and path not in reached:
             reached.add(path)
-            waiting += [
-                (path.parent / link.partition("#")[0]).resolve() for link in by_path[path].links()
-            ]
+            waiting += [target for link in by_path[path].links() for target in _targets(path, link)]
     lost = [
         page.name for path, page in by_path.items() if docs in path.parents and path not in reached
     ]
     assert not lost, "\n".join(lost)
+
+
+def _targets(source: Path, link: str) -> list[Path]:
+    """The page that a link leads to; for a folder, whose list of files is shown, all in it."""
+    target = (source.parent / link.partition("#")[0]).resolve()
+    return list(target.glob("*.md")) if target.is_dir() else [target]
 
 
 @pytest.mark.parametrize("page", PAGES_WITH_PYTHON, ids=lambda page: page.name)
