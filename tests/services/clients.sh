@@ -19,5 +19,7 @@ done
 [ -x "$home/venv/bin/python" ] || python3 -m venv "$home/venv"
 "$home/venv/bin/python" -m pip --disable-pip-version-check --no-input --quiet install \
     helm-python-sdk==0.2.2 oras==0.2.43
-[ -d "$home/node/node_modules/@sigstore/oci" ] ||
-    npm install --silent --no-audit --no-fund --prefix "$home/node" @sigstore/oci@0.6.0
+# promise-retry is what this version of sigstore's client needs and does not declare.
+[ -d "$home/node/node_modules/promise-retry" ] ||
+    npm install --silent --no-audit --no-fund --prefix "$home/node" \
+        @sigstore/oci@0.6.0 promise-retry@2.0.1
