@@ -214,3 +214,7 @@ def _agrees_with_hashlib(context: _Context) -> bool:
         if second.digest() != Digest.of(sample, context.algorithm):
             return False
     return True
+
+
+forget_libcrypto = _contexts.cache_clear
+"""For tests: the environment is asked again."""
