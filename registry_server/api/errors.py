@@ -34,6 +34,7 @@ TABLE: Final[Mapping[type[errors.RegistryError], tuple[int, str]]] = {
     errors.BlobUnknown: (404, "BLOB_UNKNOWN"),
     errors.UploadUnknown: (404, "BLOB_UPLOAD_UNKNOWN"),
     errors.UploadConflict: (416, "BLOB_UPLOAD_INVALID"),
+    errors.BodyInterrupted: (400, "SIZE_INVALID"),
     errors.ContentInUse: (409, "DENIED"),
     errors.TagExists: (403, "DENIED"),
     errors.TooManyUploads: (429, "TOOMANYREQUESTS"),
