@@ -295,11 +295,17 @@ class Uploads:
     async def _after_race(
         self, before: Session, digest: Digest, actor: str, error: RegistryError
     ) -> BlobRow:
-        """Read the row again: another PUT of the same digest may have been quicker."""
+        """Read the row again: another PUT of the same digest may have been quicker.
+
+        It may be quicker once more while this one takes over; versions only ever go on.
+        """
         session = await self._load(before.repository, before.id, before.subject)
         went_on = session.version != before.version
         if went_on and session.state in ("committing", "done") and session.digest == digest:
-            return await self._repeat(session, digest, actor)
+            try:
+                return await self._repeat(session, digest, actor)
+            except (UploadConflict, UploadUnknown, *_LOST) as again:
+                return await self._after_race(session, digest, actor, again)
         if isinstance(error, PartLost | UploadNotFound):
             raise await self._lost(session) from error
         raise error
