@@ -27,6 +27,7 @@ from registry_storage.errors import DigestInvalid, ManifestInvalid
 
 MAX_DEPTH: Final = 32
 MAX_ANNOTATIONS: Final = 64 * 1024
+"""Characters, for manifests with a subject: a list of referrers repeats the annotations of each."""
 _MAX_SIZE: Final = 2**63 - 1
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}", re.ASCII)
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
@@ -96,6 +97,9 @@ def parse_manifest(
     _check_shape(document, media_type)
     subject = _optional_descriptor(document, "subject", rules)
     config = _optional_descriptor(document, "config", rules)
+    annotations = _annotations(document, "manifest")
+    if subject is not None:
+        _check_listable(annotations)
     return ParsedManifest(
         media_type=media_type,
         **_blobs(document, config, rules),
@@ -103,7 +107,7 @@ def parse_manifest(
         subject=subject,
         artifact_type=_type_name(document, "artifactType")
         or (config.media_type if config else None),
-        annotations=_annotations(document, "manifest"),
+        annotations=annotations,
     )
 
 
@@ -361,9 +365,15 @@ def _annotations(raw: dict[str, Any], where: str) -> Mapping[str, str]:
         isinstance(value, str) for value in annotations.values()
     ):
         raise ManifestInvalid(f"{where}: annotations must map text to text")
-    if sum(len(key) + len(value) for key, value in annotations.items()) > MAX_ANNOTATIONS:
-        raise ManifestInvalid(f"{where}: annotations are longer than {MAX_ANNOTATIONS} characters")
     return annotations
+
+
+def _check_listable(annotations: Mapping[str, str]) -> None:
+    if sum(len(key) + len(value) for key, value in annotations.items()) > MAX_ANNOTATIONS:
+        raise ManifestInvalid(
+            f"the annotations of a manifest with a subject are longer than {MAX_ANNOTATIONS} "
+            "characters"
+        )
 
 
 def _type_name(document: dict[str, Any], name: str) -> str | None:

@@ -136,12 +136,20 @@ REFUSED = {
     "layer not an object": (image(layers=[1]), r"layers\[0\] must be an object"),
     "too many": (image(layers=[descriptor()] * 1001), "1000 are allowed"),
     "annotations of numbers": (image(annotations={"a": 1}), "annotations"),
-    "long annotations": (image(annotations={"a": "x" * 70_000}), "annotations are longer"),
+    "long annotations of a referrer": (
+        image(subject=descriptor(CHILD), annotations={"a": "x" * 70_000}),
+        "annotations .* are longer",
+    ),
     "platform of text": (index(manifests=[descriptor(platform="x")]), "platform"),
     "nested": (image(x=json.loads("[" * 40 + "]" * 40)), f"more than {MAX_DEPTH} levels"),
     "media type with a line break": (image(mediaType="a/b\nc"), "mediaType"),
     "artifact type of text with a NUL": (image(artifactType="a/\0"), "artifactType"),
 }
+
+
+def test_annotations_may_be_as_long_as_the_manifest_may() -> None:
+    annotations = {f"{n}": "x" * 10_000 for n in range(390)}
+    assert parse(image(annotations=annotations)).annotations == annotations
 
 
 @pytest.mark.parametrize(("document", "reason"), REFUSED.values(), ids=REFUSED.keys())
