@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError
 
 from registry_storage.catalog import blobs, manifests
 from registry_storage.catalog.blobs import BlobRow
+from registry_storage.catalog.fork import refuse_after_fork
 from registry_storage.catalog.manifests import ManifestRow
 from registry_storage.catalog.postgresql import PostgresqlDatabase
 from registry_storage.catalog.pulls import PullReader
@@ -57,6 +58,7 @@ class Catalog:
         """The reads of the pull path, which cost least."""
         self._database = database
         self._process = os.getpid()
+        self._closed = False
 
     @classmethod
     async def open(cls, url: str) -> Catalog:
@@ -79,14 +81,14 @@ class Catalog:
         the transaction and comes back; where the database fails, `CatalogUnavailable`,
         `CatalogError` or `NoSpace`, and nothing was acknowledged.
         """
-        self._check_process()
+        self._check_open()
         return await self._database.write(lambda tx: operation(tx, *args, **kwargs))
 
     async def read(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """What `operation`, which only reads, returns.  Raises as `write`."""
-        self._check_process()
+        self._check_open()
         return await self._database.read(lambda tx: operation(tx, *args, **kwargs))
 
     async def promise_blob(self, repository: str, digest: str, *, lease: int) -> BlobRow | None:
@@ -111,14 +113,14 @@ class Catalog:
 
     async def close(self) -> None:
         """Finish what is under way, and free everything."""
-        self._check_process()
+        refuse_after_fork(self._process)
+        self._closed = True
         await self._database.close()
 
-    def _check_process(self) -> None:
-        if os.getpid() != self._process:
-            raise CatalogError(
-                "this catalog was opened before the process forked: open one in each process"
-            )
+    def _check_open(self) -> None:
+        refuse_after_fork(self._process)
+        if self._closed:
+            raise CatalogError("the catalog is closed")
 
 
 def _parse(url: str) -> URL:

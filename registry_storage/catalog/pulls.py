@@ -6,6 +6,7 @@ microseconds, where a hop to another thread alone takes thirty.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -17,6 +18,7 @@ from sqlalchemy.dialects import sqlite
 from registry_storage.catalog import blobs, manifests
 from registry_storage.catalog.blobs import BlobRow
 from registry_storage.catalog.failures import translate
+from registry_storage.catalog.fork import refuse_after_fork
 from registry_storage.catalog.manifests import ManifestRow
 from registry_storage.catalog.protocols import fresh
 
@@ -51,6 +53,7 @@ class PooledPulls:
 
     def __init__(self, ask: Callable[[Callable[[Connection], Any]], Awaitable[Any]]) -> None:
         self._ask = ask
+        self._process = os.getpid()
 
     async def blob(self, repository: str, digest: str) -> BlobRow | None:
         return await self._run(blobs.find, repository, digest)
@@ -72,6 +75,7 @@ class PooledPulls:
         return await self._run(manifests.find_kept, repository, reference, lease)
 
     async def _run(self, operation: Callable[..., T], *args: object) -> T:
+        refuse_after_fork(self._process)
         found: T = await self._ask(partial(_call, operation, args))
         return found
 
@@ -98,6 +102,7 @@ class SqlitePulls:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._process = os.getpid()
 
     async def blob(self, repository: str, digest: str) -> BlobRow | None:
         row = self._ask(_BLOB, {"repository": repository, "digest": digest})
@@ -133,6 +138,7 @@ class SqlitePulls:
 
     def _ask(self, statement: str, given: dict[str, Any]) -> tuple[Any, ...] | None:
         """One row.  The cursor is dropped at once: an open one would hold checkpoints up."""
+        refuse_after_fork(self._process)
         try:
             row: tuple[Any, ...] | None = self._connection.execute(statement, given).fetchone()
         except sqlite3.Error as error:

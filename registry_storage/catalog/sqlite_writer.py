@@ -24,7 +24,6 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from registry_storage.catalog.failures import translate
-from registry_storage.errors import CatalogError
 
 T = TypeVar("T")
 
@@ -114,21 +113,17 @@ class GroupWriter:
         self._lock = lock
         self._connection: Connection | None = None
         self._waiting: SimpleQueue[_Write | None] = SimpleQueue()
-        self._closing = False
         self._thread = threading.Thread(target=self._work, name="catalog-writer", daemon=True)
         self._thread.start()
 
     async def write(self, call: Callable[[Connection], T]) -> T:
         """The result of `call`, committed and durable."""
-        if self._closing:
-            raise CatalogError("the catalog is closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.put(_Write(call, future))
         return await future
 
     def close(self) -> None:
-        """Finish what waits, then end; blocks meanwhile."""
-        self._closing = True
+        """Finish what waits, then end; blocks meanwhile.  Nothing is written afterwards."""
         self._waiting.put(None)
         self._thread.join()
 

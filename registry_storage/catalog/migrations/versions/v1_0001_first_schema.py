@@ -184,7 +184,7 @@ def _create_uploads() -> None:
         sa.Column("data", sa.LargeBinary()),
         sa.Column("location", text()),
         sa.CheckConstraint(
-            "(data IS NULL) <> (location IS NULL)", name="ck_upload_tails_one_place"
+            "(data IS NULL) <> (location IS NULL)", name="one_place"
         ),
     )
     op.create_index("ix_upload_tails_location", "upload_tails", ["location"])
@@ -198,7 +198,7 @@ def _create_housekeeping() -> None:
         sa.Column("current_token", text()),
         sa.Column("next_token", text()),
         sa.Column("adopted_at", sa.BigInteger()),
-        sa.CheckConstraint("id = 1", name="ck_store_single"),
+        sa.CheckConstraint("id = 1", name="single"),
     )
     op.create_table(
         "garbage",
