@@ -74,9 +74,7 @@ class Running:
         self._application.health.is_draining = True
         for listener in self._listeners:
             listener.close()
-        server = self._application.server
-        server.pre_shutdown()
-        await server.shutdown(self._settings.http.draintimeout)
+        await self._application.server.end(self._settings.http.draintimeout)
         await self._resources.aclose()
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 SWEEP_SECONDS: Final = 1.0
 LINGERING_SECONDS: Final = 5.0
+CANCELLING_SECONDS: Final = 1.0
 MAX_LINE: Final = 16 * 1024
 MAX_FIELD: Final = 64 * 1024
 """podman sends a thousand ranges in one field of 20 KB."""
@@ -53,6 +55,7 @@ class Connection(web.RequestHandler):
     """One client's connection."""
 
     __slots__ = (
+        "_answers_no_more",
         "_is_malformed",
         "_progress",
         "_stalled_since",
@@ -69,6 +72,7 @@ class Connection(web.RequestHandler):
         self.head_began: float | None = None
         """The loop's time at which a head began that is not complete."""
         self.limits = manager.limits
+        self._answers_no_more = False
         self._is_malformed = False
         self._written = 0
         self._progress = (0, 0)
@@ -82,7 +86,16 @@ class Connection(web.RequestHandler):
     @property
     def is_ending(self) -> bool:
         """Whether the connection ends with the present answer."""
-        return self._close or self._force_close
+        return self._close or self._force_close or self._answers_no_more
+
+    def end_after_answer(self) -> None:
+        """Take no further request; what has begun goes on, the rest of its body included.
+
+        aiohttp's `close` would drop that body.
+        """
+        self._answers_no_more = True
+        if self._current_request is None and not self._messages:
+            self.force_close()
 
     def expect_no_more(self) -> None:
         """Close after this answer without waiting for a body that the client holds back."""
@@ -169,7 +182,7 @@ class Connection(web.RequestHandler):
         self, request: Any, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         result = await super().finish_response(request, resp, start_time)
-        if self.is_cut_off and not self._messages:
+        if self._answers_no_more or (self.is_cut_off and not self._messages):
             self.close()
         return result
 
@@ -218,6 +231,7 @@ class Server(web.Server):
         super().__init__(handler, request_factory=request_factory, **_options(limits))
         self.limits = limits
         self._sweeper = self._loop.create_task(self._sweep())
+        self._someone_left = asyncio.Event()
 
     def __call__(self) -> Connection:
         return Connection(self, loop=self._loop, **self._kwargs)
@@ -229,9 +243,20 @@ class Server(web.Server):
                 if connection.has_waited_too_long(transport, self.limits):  # type: ignore[attr-defined]
                     transport.abort()
 
-    async def shutdown(self, timeout: float | None = None) -> None:
+    def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+        super().connection_lost(handler, exc)
+        self._someone_left.set()
+
+    async def end(self, timeout: float) -> None:
         """Let each connection answer what it has begun, for at most `timeout` seconds."""
-        await super().shutdown(timeout)
+        for connection in list(self._connections):
+            connection.end_after_answer()  # type: ignore[attr-defined]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while self._connections:
+                    self._someone_left.clear()
+                    await self._someone_left.wait()
+        await self.shutdown(CANCELLING_SECONDS)
         self._sweeper.cancel()
 
 

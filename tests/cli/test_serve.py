@@ -1,0 +1,240 @@
+"""Serving and ending, in one process and in several."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from .certificates import make_certificate
+from .served import SECONDS, Served
+
+WORKERS = pytest.mark.parametrize("workers", [1, 2])
+
+Serve = Callable[..., Served]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    started: list[Served] = []
+
+    def start(workers: int = 1, *arguments: str, **settings: str) -> Served:
+        served = Served(tmp_path, ["--workers", str(workers), *arguments], **settings)
+        started.append(served)
+        served.start()
+        _wait_until_ready(served)
+        return served
+
+    yield start
+    for served in started:
+        served.kill()
+
+
+def _wait_until_ready(served: Served) -> None:
+    with closing(_connect(served)) as connection:
+        connection.request("GET", "/readyz")
+        assert connection.getresponse().status == 200
+
+
+def _connect(served: Served) -> http.client.HTTPConnection:
+    """A connection; workers may take a moment after the banner to listen."""
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=SECONDS)
+    for _ in range(SECONDS * 50):
+        try:
+            connection.connect()
+            return connection
+        except ConnectionRefusedError:
+            assert served.process.poll() is None, served.log.read_text()
+            signal.sigtimedwait([], 0.02)
+    raise AssertionError(served.log.read_text())
+
+
+class Push:
+    """A blob push whose second half is yet to be sent."""
+
+    def __init__(self, served: Served) -> None:
+        self._content = os.urandom(100_000)
+        digest = sha256(self._content).hexdigest()
+        self._connection = _connect(served)
+        self._connection.request("POST", "/v2/a/b/blobs/uploads/")
+        begun = self._connection.getresponse()
+        begun.read()
+        location = begun.headers["Location"]
+        mark = "&" if "?" in location else "?"
+        self._connection.putrequest("PUT", f"{location}{mark}digest=sha256:{digest}")
+        self._connection.putheader("Content-Length", str(len(self._content)))
+        self._connection.endheaders(self._content[:50_000])
+
+    def finish(self) -> int:
+        """Send the rest; the status of the answer."""
+        self._connection.send(self._content[50_000:])
+        return self._connection.getresponse().status
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@WORKERS
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_is_under_way_drains(serve: Serve, workers: int, number: signal.Signals) -> None:
+    served = serve(workers)
+    push = Push(served)
+    served.tell(number)
+    _wait_until_refused(served)
+    assert push.finish() == 201
+    push.close()
+    assert served.end() == 0
+    assert "Traceback" not in served.log.read_text()
+
+
+def _wait_until_refused(served: Served) -> None:
+    """No worker listens any more."""
+    for _ in range(SECONDS * 50):
+        try:
+            socket.create_connection(("127.0.0.1", served.port), timeout=SECONDS).close()
+        except ConnectionRefusedError:
+            return
+        signal.sigtimedwait([], 0.02)
+    raise AssertionError("still listening")
+
+
+@WORKERS
+def test_a_second_signal_ends_at_once(serve: Serve, workers: int) -> None:
+    served = serve(workers)
+    push = Push(served)
+    served.tell(signal.SIGTERM)
+    _wait_until_refused(served)
+    assert served.process.poll() is None
+    served.tell(signal.SIGTERM)
+    assert served.end() in (0, 1)
+    with pytest.raises((OSError, http.client.HTTPException)):
+        push.finish()
+    push.close()
+
+
+@WORKERS
+def test_draining_has_an_end(serve: Serve, workers: int) -> None:
+    served = serve(workers, REGISTRY_HTTP_DRAINTIMEOUT="300ms")
+    push = Push(served)
+    served.tell(signal.SIGTERM)
+    assert served.end() == 0
+    push.close()
+
+
+def test_a_worker_that_dies_is_replaced(serve: Serve) -> None:
+    served = serve(2)
+    first = _workers(served, 2)
+    os.kill(min(first), signal.SIGKILL)
+    served.wait_for_log("Perhaps out of memory")
+    second = _workers(served, 2, without=min(first))
+    assert max(first) in second
+    _wait_until_ready(served)
+    served.tell(signal.SIGTERM)
+    assert served.end() == 0
+
+
+def _workers(served: Served, count: int, without: int = 0) -> set[int]:
+    """The processes below the master, once there are so many."""
+    pid = served.process.pid
+    for _ in range(SECONDS * 50):
+        children = {int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+        if len(children - {without}) == count:
+            return children - {without}
+        signal.sigtimedwait([], 0.02)
+    raise AssertionError(f"not {count} workers")
+
+
+def test_every_worker_gets_connections(serve: Serve) -> None:
+    served = serve(2)
+    workers = _workers(served, 2)
+    connections = [_connect(served) for _ in range(64)]
+    for connection in connections:
+        connection.request("GET", "/livez")
+        assert connection.getresponse().read() is not None
+    counts = [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in workers]
+    for connection in connections:
+        connection.close()
+    assert abs(counts[0] - counts[1]) < 48, counts
+
+
+def test_workers_that_lose_their_master_end(serve: Serve) -> None:
+    served = serve(2)
+    workers = _workers(served, 2)
+    served.tell(signal.SIGKILL)
+    served.end()
+    for _ in range(SECONDS * 50):
+        if not any(_is_running(pid) for pid in workers):
+            return
+        signal.sigtimedwait([], 0.02)
+    raise AssertionError("a worker goes on without its master")
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@WORKERS
+def test_tls(serve: Serve, tmp_path: Path, workers: int) -> None:
+    certificate = make_certificate(tmp_path, "server")
+    served = Served(
+        tmp_path,
+        ["--workers", str(workers)],
+        REGISTRY_HTTP_TLS_CERTIFICATE=str(certificate.path),
+        REGISTRY_HTTP_TLS_KEY=str(certificate.key),
+        REGISTRY_HTTP_TLS_MINIMUMTLS="tls1.3",
+    ).start()
+    try:
+        _connect(served).close()
+        context = ssl.create_default_context(cafile=str(certificate.path))
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", served.port, timeout=SECONDS, context=context
+        )
+        connection.request("GET", "/v2/")
+        assert connection.getresponse().status == 200
+        assert isinstance(connection.sock, ssl.SSLSocket)
+        assert connection.sock.version() == "TLSv1.3"
+        connection.close()
+    finally:
+        served.kill()
+
+
+def test_the_banner_tells_where_and_who(serve: Serve) -> None:
+    served = serve()
+    (line,) = [line for line in served.log.read_text().splitlines() if "serving http" in line]
+    assert f"serving http://127.0.0.1:{served.port}: store filesystem in " in line
+    assert "open to everyone on this machine; set auth.htpasswd" in line
+
+
+def test_an_open_registry_beyond_loopback_is_insisted_on(serve: Serve, tmp_path: Path) -> None:
+    served = Served(tmp_path, ["--insecure-open"])
+    served._settings = {**served._settings, "REGISTRY_HTTP_ADDR": f":{served.port}"}
+    served.start()
+    try:
+        _wait_until_ready(served)
+        assert "OPEN TO EVERYONE WHO CAN REACH IT" in served.log.read_text()
+    finally:
+        served.kill()
+
+
+def test_many_clients_at_once(serve: Serve) -> None:
+    served = serve(2)
+
+    def ask(_: int) -> int:
+        with closing(_connect(served)) as connection:
+            connection.request("GET", "/v2/")
+            return connection.getresponse().status
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, range(64))) == {200}
