@@ -30,7 +30,7 @@ def _as_text(value: object) -> object:
 class FilesystemConfig(DriverConfig):
     """Settings of the filesystem driver, named as in distribution."""
 
-    rootdirectory: Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
+    rootdirectory: Annotated[str, Field(min_length=1), BeforeValidator(_as_text)]
     """The folder that holds everything; made where it is missing."""
     maxthreads: Annotated[int, Field(ge=25)] = 100
     """How many calls of the file system run at once; more wait.  A slow disk wants fewer."""

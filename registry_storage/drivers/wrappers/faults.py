@@ -195,7 +195,8 @@ async def _cut(pieces: AsyncIterator[bytes], fault: Fault | None) -> AsyncIterat
     given = 0
     async for piece in pieces:
         if fault and fault.when is When.MIDWAY and given + len(piece) > fault.after:
-            yield piece[: fault.after - given]
+            if head := piece[: fault.after - given]:
+                yield head
             break
         given += len(piece)
         yield piece

@@ -122,7 +122,7 @@ class RetryingDriver(DelegatingDriver):
             try:
                 async for piece in pieces:
                     reached += len(piece)
-                    failures = 0
+                    failures = 0 if piece else failures
                     yield piece
                 return
             except TransientError:
