@@ -18,9 +18,12 @@ SLEEPER = ["sleep", "600"]
 SPAWN_AND_DIE = """
 import os, sys
 from pathlib import Path
-from tests.services.processes import spawn
-context = spawn(["sleep", "600"], log=Path(sys.argv[1]))
-print(context.__enter__().pid, flush=True)
+from tests.services.processes import spawn, wait_until_ready
+log = Path(sys.argv[1])
+context = spawn(["sh", "-c", "echo up; exec sleep 600"], log=log)
+process = context.__enter__()
+wait_until_ready(process, lambda: log.read_text() == "up\\n", log=log)
+print(process.pid, flush=True)
 sys.stdin.read()
 os._exit(1)
 """
