@@ -58,6 +58,20 @@ def test_podman_and_ctr_pull_what_is_public_without_a_login(
     assert ctr.blob(images.docker_sample.root)
 
 
+def test_docker_needs_a_login_even_for_what_is_public(
+    images: Images, registry: Registry, repository: str, containers: Containers, docker: Docker
+) -> None:
+    """Docker asks for `/v2/` first, and stops at a Basic challenge that it has no password for.
+
+    Without a challenge there, it would never send the password that it has.
+    """
+    name = registry.name(f"public/{repository}")
+    put(containers, images, name)
+    assert "no basic auth credentials" in docker("pull", name, fails=True).err
+    log_in(docker, registry, "carol")
+    docker("pull", name)
+
+
 def test_nobody_pushes_without_a_login(
     images: Images, registry: Registry, repository: str, containers: Containers
 ) -> None:
