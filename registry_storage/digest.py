@@ -21,7 +21,7 @@ class Digest(str):
 
     @classmethod
     def parse(cls, text: str) -> Digest:
-        """Return `text` as a digest; raise `DigestInvalid` if it is not one of an algorithm we serve."""
+        """Return `text` as a digest; raise `DigestInvalid` if it is not one that we serve."""
         if _DIGEST.fullmatch(text):
             return cls(text)
         raise DigestInvalid(
@@ -31,7 +31,7 @@ class Digest(str):
 
     @classmethod
     def of(cls, data: bytes | bytearray | memoryview, algorithm: str = "sha256") -> Digest:
-        """The digest of `data`, hashed in one go.  Raises `DigestInvalid` for an unknown algorithm."""
+        """The digest of `data`, hashed in one go.  Unknown algorithm: `DigestInvalid`."""
         return cls(f"{parse_algorithm(algorithm)}:{hashlib.new(algorithm, data).hexdigest()}")
 
     @property
@@ -49,4 +49,6 @@ def parse_algorithm(text: str) -> str:
     """Return `text` if it names an algorithm we serve, else raise `DigestInvalid`."""
     if text in ALGORITHMS:
         return text
-    raise DigestInvalid(f"{text[:50]!r} is not a digest algorithm: use one of {', '.join(ALGORITHMS)}")
+    raise DigestInvalid(
+        f"{text[:50]!r} is not a digest algorithm: use one of {', '.join(ALGORITHMS)}"
+    )

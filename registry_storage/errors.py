@@ -15,12 +15,12 @@
     │   ├── ManifestUnknown
     │   ├── BlobUnknown             the repository holds no such blob
     │   └── UploadUnknown
-    ├── UploadConflict              the chunk does not continue the upload, or another request has it
-    ├── BodyInterrupted             the client left in mid-body; raised by the data that callers pass in
+    ├── UploadConflict              the chunk does not continue the upload, or another got ahead
+    ├── BodyInterrupted             the client left in mid-body; raised by callers' data
     ├── ContentInUse                something still names what was to be deleted
     ├── TagExists                   the caller may make new tags but not move this one
     ├── TooManyUploads              a subject has too many uploads open
-    ├── StoreMismatch               catalog and store do not belong together; the message says what to do
+    ├── StoreMismatch               catalog and store do not belong together
     ├── CatalogError                the catalog's database failed
     │   └── CatalogUnavailable      … but may answer when asked again
     └── DriverError                 the driver failed

@@ -1,4 +1,4 @@
-"""The grammar of repository names, tags and references (OCI Distribution Spec 1.1, "Pulling manifests").
+"""The grammar of names, tags and references (OCI Distribution Spec 1.1, "Pulling manifests").
 
 Whatever comes from outside passes one of these functions once; beyond them a name is known to be
 safe in a path, a header and a query.
