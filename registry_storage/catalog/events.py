@@ -95,4 +95,4 @@ def number(tx: Connection) -> int:
 def after(tx: Connection, position: int, limit: int) -> list[Event]:
     """Events above `position`, in order."""
     rows = tx.execute(_AFTER, {"position_before": position, "limit": limit})
-    return [Event(*row) for row in rows]
+    return [Event(*row) for row in rows.all()]

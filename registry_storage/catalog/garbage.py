@@ -61,7 +61,7 @@ def due(tx: Connection, limit: int) -> list[str]:
     """Locations whose time has come, longest due first; what a row names after all is garbage no
     more."""
     tx.execute(_DROP_NAMED)
-    return list(tx.scalars(_DUE, {"limit": limit}))
+    return list(tx.scalars(_DUE, {"limit": limit}).all())
 
 
 def forget(tx: Connection, locations: Sequence[str]) -> None:

@@ -169,7 +169,7 @@ def referrers(
         rows = tx.execute(_REFERRERS, given)
     else:
         rows = tx.execute(_REFERRERS_OF_TYPE, {**given, "artifact_type": artifact_type})
-    return [ReferrerRow(*row) for row in rows]
+    return [ReferrerRow(*row) for row in rows.all()]
 
 
 def promise(tx: Connection, repository: str, reference: str, *, lease: int) -> ManifestRow | None:

@@ -136,7 +136,7 @@ class HeldRows:
         held: set[str] = set()
         for chunk in in_chunks(digests):
             given = {"of_repository": repository_id, "digests": chunk}
-            held.update(tx.scalars(self._lock, given))
+            held.update(tx.scalars(self._lock, given).all())
         return held
 
     def settle(
@@ -210,5 +210,5 @@ def lock_sized_blobs(tx: Connection, repository_id: int, digests: Iterable[str])
     sizes: dict[str, int] = {}
     for chunk in in_chunks(digests):
         given = {"repository_id": repository_id, "digests": chunk}
-        sizes.update((digest, size) for digest, size in tx.execute(_LOCK_SIZED, given))
+        sizes.update((digest, size) for digest, size in tx.execute(_LOCK_SIZED, given).all())
     return sizes

@@ -106,7 +106,7 @@ def _surroundings(
 ) -> Surroundings:
     found: defaultdict[str, list[str]] = defaultdict(list)
     tagged: dict[str, str] = {}
-    for kind, name, digest in tx.execute(statement, given):
+    for kind, name, digest in tx.execute(statement, given).all():
         if kind == "tags":
             tagged[name] = digest
         else:

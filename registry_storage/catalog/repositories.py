@@ -46,7 +46,7 @@ def lock_or_make(tx: Connection, name: str) -> int:
 
 def names(tx: Connection, after: str, limit: int) -> list[str]:
     """Names of repositories that hold a manifest, above `after`, in byte order."""
-    return list(tx.scalars(_NAMES, {"after": after, "limit": limit}))
+    return list(tx.scalars(_NAMES, {"after": after, "limit": limit}).all())
 
 
 def _ensure(tx: Connection, name: str, look: Select[int]) -> int:

@@ -65,7 +65,7 @@ class SqliteDatabase:
     def _prepare(self) -> None:
         with self._lock:
             _make_private_file(self._path)
-            with closing(_connect(self._path)) as connection:
+            with closing(_connect(self._path, busy_seconds=BUSY_SECONDS)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
             migrator = _engine(self._path, NullPool, begin="BEGIN IMMEDIATE", foreign_keys=False)
             with migrator.begin() as tx:
@@ -158,8 +158,8 @@ def _make_private_file(path: Path) -> None:
 def _connect(
     path: Path,
     *,
+    busy_seconds: float,
     read_only: bool = False,
-    busy_seconds: float = BUSY_SECONDS,
     foreign_keys: bool = True,
 ) -> sqlite3.Connection:
     connection = sqlite3.connect(
@@ -185,7 +185,13 @@ def _engine(
 ) -> Engine:
     """An engine whose transactions begin when they say so, with `begin`."""
     sizes = {"pool_size": READERS, "max_overflow": 0} if pool is QueuePool else {}
-    connect = partial(_connect, path, read_only=read_only, foreign_keys=foreign_keys)
+    connect = partial(
+        _connect,
+        path,
+        busy_seconds=BUSY_SECONDS,
+        read_only=read_only,
+        foreign_keys=foreign_keys,
+    )
     engine = create_engine("sqlite://", creator=connect, poolclass=pool, **sizes)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine

@@ -38,9 +38,8 @@ def names(tx: Connection, repository: str, after: str, limit: int) -> list[str] 
     repository_id = repositories.find(tx, repository)
     if repository_id is None:
         return None
-    return list(
-        tx.scalars(_NAMES, {"repository_id": repository_id, "after": after, "limit": limit})
-    )
+    given = {"repository_id": repository_id, "after": after, "limit": limit}
+    return list(tx.scalars(_NAMES, given).all())
 
 
 def delete(tx: Connection, repository: str, tag: str, *, lease: int, actor: str = "") -> None:

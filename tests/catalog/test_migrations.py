@@ -42,7 +42,7 @@ def _described(tx: Connection) -> dict[str, list[str]]:
             ),
             *sorted(f"{index['name']} {_where(index)}" for index in inspector.get_indexes(table)),
             *sorted(map(str, inspector.get_foreign_keys(table))),
-            *sorted(map(str, inspector.get_check_described(table))),
+            *sorted(map(str, inspector.get_check_constraints(table))),
             str(inspector.get_pk_constraint(table)),
         ]
         for table in metadata.tables
