@@ -158,7 +158,8 @@ def _line(item: Mapping[str, Any], config_type: type[BaseModel], path: str) -> s
         return f"{where}: unknown key{hint}"
     if item["type"] == "missing":
         return f"{where}: required"
-    return f"{where}: {item['msg'][:1].lower()}{item['msg'][1:]}"
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{where}: {message[:1].lower()}{message[1:]}"
 
 
 def _model_at(config_type: type[BaseModel], keys: tuple[str | int, ...]) -> type[BaseModel]:

@@ -124,8 +124,12 @@ async def test_a_base_folder_that_is_a_link_stops_the_start(tmp_path: Path) -> N
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "unmarked").symlink_to(tmp_path / "elsewhere")
+    before = os.listdir("/proc/self/fd")
+    driver = FilesystemDriver(tmp_path / "root")
     with pytest.raises(DriverError, match="link"):
-        await FilesystemDriver(tmp_path / "root").start()
+        await driver.start()
+    await driver.close()
+    assert os.listdir("/proc/self/fd") == before
 
 
 async def test_a_part_named_by_a_path_is_lost(driver: FilesystemDriver) -> None:

@@ -15,7 +15,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,11 +40,13 @@ class FileStore:
 
     def open(self) -> None:
         """Make what folders are missing and hold all of them open."""
-        with translating(self.root, str(self.root)):
+        with translating(self.root, str(self.root)), ExitStack() as undo:
+            undo.callback(self.close)
             self.root.mkdir(durable.FOLDER_MODE, parents=True, exist_ok=True)
             self._folders[""] = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
             for base in layout.bases():
                 self._open_base(base)
+            undo.pop_all()
 
     def close(self) -> None:
         """Let go of the folders."""
