@@ -96,8 +96,7 @@ _PAYLOAD_LOCATION = select(manifest_payloads.c.location).where(
 )
 _REFERRERS = (
     select(*(manifests.c[name] for name in ReferrerRow._fields))
-    .join(repository, repository.c.id == manifests.c.repository_id)
-    .where(repository.c.name == bindparam("repository"))
+    .where(manifests.c.repository_id == bindparam("repository_id"))
     .where(manifests.c.subject == bindparam("subject"), manifests.c.digest > bindparam("after"))
     .order_by(manifests.c.digest)
     .limit(bindparam("limit"))
@@ -164,7 +163,9 @@ def referrers(
     limit: int,
 ) -> list[ReferrerRow]:
     """Manifests of the repository whose subject is that, above digest `after`, by digest."""
-    given = {"repository": repository, "subject": subject, "after": after, "limit": limit}
+    # Joined with the repositories, PostgreSQL would sort all referrers for every page.
+    repository_id = repositories.find(tx, repository)
+    given = {"repository_id": repository_id, "subject": subject, "after": after, "limit": limit}
     if artifact_type is None:
         rows = tx.execute(_REFERRERS, given)
     else:
