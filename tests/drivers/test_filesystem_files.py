@@ -7,7 +7,9 @@ import errno
 import os
 import resource
 import stat
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,8 +17,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from registry_storage.drivers.api import Buffer, Handle, MiB, Part
+from registry_storage.drivers.api import Buffer, Handle, MiB, Part, StoredBlob
 from registry_storage.drivers.filesystem import FilesystemDriver, durable
+from registry_storage.drivers.filesystem.layout import parse_location
 from registry_storage.drivers.filesystem.store import FileStore
 from registry_storage.errors import (
     AccessDenied,
@@ -239,6 +242,35 @@ def test_a_slow_commit_brings_nothing_back(tmp_path: Path, pieces: list[bytes]) 
     assert len(list(fast.walk(None))) == 1
     fast.close()
     slow.close()
+
+
+def test_commits_that_race_answer_the_same_and_leave_one_blob(tmp_path: Path) -> None:
+    stores = [FileStore(tmp_path) for _ in range(3)]
+    for store in stores:
+        store.open()
+    with ThreadPoolExecutor(len(stores)) as threads:
+        for data in [[HELLO], [HELLO, b"and more"]] * 15:
+            handle = stores[0].begin(new_id())
+            segments = [stores[0].segment(handle, 0) for _ in data]
+            sizes = [segment.finish([d]) for segment, d in zip(segments, data, strict=True)]
+            parts = [
+                Part(number, 0, size, segment.name)
+                for number, (segment, size) in enumerate(zip(segments, sizes, strict=True), 1)
+            ]
+            start = threading.Barrier(len(stores))
+            commits = [threads.submit(_commit_at, start, s, handle, parts) for s in stores]
+            [blob] = {commit.result() for commit in commits}
+            assert list(stores[0].walk(None)) == [blob]
+            stores[0].delete([parse_location(blob.location)])
+    for store in stores:
+        store.close()
+
+
+def _commit_at(
+    start: threading.Barrier, store: FileStore, handle: Handle, parts: list[Part]
+) -> StoredBlob:
+    start.wait(10)
+    return store.commit(handle, parts, None)
 
 
 async def test_a_blob_marked_during_a_listing_is_found_once(tmp_path: Path) -> None:

@@ -106,8 +106,8 @@ class FileStore:
         """Every published blob once; one that is marked meanwhile is found at either place."""
         with translating(self.root, "its folders"):
             unmarked = set(self._unmarked_ids()) if kind is None else set()
-            for place in self._marked([kind] if kind else list(BlobKind)):
-                if blob := self._stat_if_there(place):
+            for place, folder in self._marked([kind] if kind else list(BlobKind)):
+                if blob := _stored_if_there(place, folder):
                     unmarked.discard(place.blob_id)
                     yield blob
             yield from self._walk_unmarked(unmarked)
@@ -135,7 +135,7 @@ class FileStore:
         """Publish the parts as one blob; see the module's docstring for the races."""
         place = Place(layout.blob_id_of(handle), mark)
         with upload_at(self.root, handle), self._writable(place) as folder:
-            if not _is_there(place, folder):
+            if not _stored_if_there(place, folder):
                 self._publish(handle, parts, place, folder)
             durable.sync_folder(folder)
             self._remove_upload(handle)
@@ -180,8 +180,8 @@ class FileStore:
         with self._readable(place) as folder:
             yield folder
 
-    def _names(self, base: str, within: str = ".") -> list[str]:
-        with durable.opened_folder(within, self._folders[base]) as folder:
+    def _names(self, base: str) -> list[str]:
+        with durable.opened_folder(".", self._folders[base]) as folder:
             return os.listdir(folder)
 
     # Finding blobs
@@ -189,17 +189,19 @@ class FileStore:
     def _unmarked_ids(self) -> Iterator[str]:
         yield from filter(layout.is_blob_id, self._names(layout.UNMARKED))
 
-    def _marked(self, kinds: Sequence[BlobKind]) -> Iterator[Place]:
+    def _marked(self, kinds: Sequence[BlobKind]) -> Iterator[tuple[Place, int]]:
+        """Each marked blob's place, and its folder's descriptor while it is being looked at."""
         for base in (layout.base_of(kind, name) for kind in kinds for name in ALGORITHMS):
             for shard in filter(layout.is_shard, self._names(base)):
-                for name in self._names(base, shard):
-                    if place := layout.place_of(f"{base}/{shard}/{name}"):
-                        yield place
+                with durable.opened_folder(shard, self._folders[base]) as folder:
+                    for name in os.listdir(folder):
+                        if place := layout.place_of(f"{base}/{shard}/{name}"):
+                            yield place, folder
 
     def _marked_with(self, blob_ids: set[str]) -> Iterator[Place]:
         """A walk over all names: rare, for ids whose mark is not known."""
         with translating(self.root, "its folders"):
-            for place in self._marked(list(BlobKind)) if blob_ids else ():
+            for place, _ in self._marked(list(BlobKind)) if blob_ids else ():
                 if place.blob_id in blob_ids:
                     yield place
 
@@ -214,11 +216,8 @@ class FileStore:
         yield from filter(None, found)
 
     def _stat_if_there(self, place: Place) -> StoredBlob | None:
-        try:
-            with self._readable(place) as folder:
-                return _stored(place, folder)
-        except FileNotFoundError:
-            return None
+        with self._readable(place) as folder:
+            return _stored_if_there(place, folder)
 
     def _remove(self, place: Place) -> bool:
         try:
@@ -250,7 +249,7 @@ class FileStore:
                 os.utime(name, dir_fd=upload, follow_symlinks=False)  # stored_at: now
                 os.rename(name, place.name, src_dir_fd=upload, dst_dir_fd=folder)
         except (FileNotFoundError, PartLost):
-            if not _is_there(place, folder):  # else a commit of the same upload was faster
+            if not _stored_if_there(place, folder):  # else a commit of the same upload was faster
                 raise
 
     def _remove_upload(self, handle: Handle) -> None:
@@ -300,12 +299,11 @@ def _clipped(place: Place, size: int, start: int, stop: int | None) -> int:
     return max(start, size if stop is None else min(stop, size))
 
 
-def _is_there(place: Place, folder: int) -> bool:
+def _stored_if_there(place: Place, folder: int) -> StoredBlob | None:
     try:
-        _stored(place, folder)
+        return _stored(place, folder)
     except FileNotFoundError:
-        return False
-    return True
+        return None
 
 
 def _whole(parts: Sequence[Part], upload: int) -> str:
