@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import signal
+import time
 from collections.abc import Awaitable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -126,13 +127,22 @@ class _Master(Arbiter):  # type: ignore[misc]
     """Drains on SIGTERM and SIGINT alike; a second of either ends the workers at once."""
 
     _is_ending = False
+    _tell_again_at = 0.0
 
     def handle_int(self) -> None:
         self.handle_term()
 
     def stop(self, graceful: bool = True) -> None:
         self._is_ending = True
+        self._tell_again_at = time.monotonic() + HEARTBEAT_SECONDS
         super().stop(graceful)
+
+    def reap_workers(self) -> None:
+        super().reap_workers()
+        if self._is_ending and time.monotonic() > self._tell_again_at:
+            # A worker that was just forked still had our handlers, and did not hear the first time.
+            self._tell_again_at = time.monotonic() + HEARTBEAT_SECONDS
+            self.kill_workers(signal.SIGTERM)
 
     def signal(self, sig: int, frame: FrameType | None) -> None:
         super().signal(signal.SIGQUIT if self._is_ending and sig == signal.SIGTERM else sig, frame)
