@@ -135,12 +135,19 @@ def _parse(url: str) -> URL:
 
 def _open(url: URL) -> Database:
     match url.get_backend_name():
-        case "sqlite" if url.database and url.database != ":memory:":
-            return SqliteDatabase(Path(url.database).absolute())
         case "sqlite":
-            raise ConfigurationInvalid("catalog.url: name a file, as in sqlite:////absolute/path")
+            return SqliteDatabase(_file(url))
         case "postgresql" | "postgres":
             return PostgresqlDatabase(url)
     raise ConfigurationInvalid(
         f"catalog.url: {url.drivername} is not supported: use sqlite or postgresql"
     )
+
+
+def _file(url: URL) -> Path:
+    """The file of a SQLite URL, by its one real path: the lock beside it must be everybody's."""
+    if not url.database or url.database == ":memory:":
+        raise ConfigurationInvalid("catalog.url: name a file, as in sqlite:////absolute/path")
+    if url.query:
+        raise ConfigurationInvalid("catalog.url: for sqlite, nothing follows the path of the file")
+    return Path(url.database).resolve()

@@ -32,7 +32,7 @@ def translated() -> Iterator[None]:
         raise translate(error) from error
 
 
-def translate(error: Exception) -> Exception:
+def translate(error: BaseException) -> BaseException:
     """`error` in the words of this library; as it is, if it is not the database's."""
     if isinstance(error, sqlite3.Error):
         return _from_sqlite(error)

@@ -14,7 +14,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, text
 from registry_storage.catalog.failures import sqlstate, translate, translated
 from registry_storage.catalog.migrations import migrate
 from registry_storage.catalog.pulls import PooledPulls
-from registry_storage.errors import ConfigurationInvalid
+from registry_storage.errors import CatalogUnavailable, ConfigurationInvalid
 
 T = TypeVar("T")
 
@@ -22,6 +22,8 @@ DRIVER = "postgresql+psycopg"
 POOL_SIZE = 8
 """Connections of one process, unless the URL says `?pool_size=`."""
 CONNECT_SECONDS = 5
+ANSWER_SECONDS = 60.0
+"""How long a caller waits for a server that accepts a transaction and then says nothing."""
 ATTEMPTS = 5
 """How often a transaction is tried that met a deadlock, or a connection that had died."""
 SETTINGS = (
@@ -88,7 +90,11 @@ class PostgresqlDatabase:
         engine: Engine,
         call: Callable[[Connection], T],
     ) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, run, engine, call)
+        running = asyncio.get_running_loop().run_in_executor(self._threads, run, engine, call)
+        try:
+            return await asyncio.wait_for(running, ANSWER_SECONDS)
+        except TimeoutError:
+            raise CatalogUnavailable("the catalog's database does not answer") from None
 
 
 def _transact(engine: Engine, call: Callable[[Connection], T]) -> T:

@@ -55,7 +55,7 @@ class SqliteDatabase:
         with ExitStack() as resources, translated(), _explained(path):
             _check_version()
             path.parent.mkdir(parents=True, exist_ok=True)
-            refuse_network_file_system(path.parent.resolve())
+            refuse_network_file_system(path.parent)
             resources.callback(HostGuard(path.with_suffix(".host")).release)
             self._lock = _lock(resources, path)
             self._prepare()

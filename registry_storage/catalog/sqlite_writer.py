@@ -67,7 +67,7 @@ class _Write:
         self._call = call
         self._future = future
         self._result: Any = None
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self.loop = future.get_loop()
 
     def run(self, connection: Connection) -> None:
@@ -89,7 +89,7 @@ class _Write:
             self.fail(error)
         database.execute("RELEASE operation")
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """Answer with `error`, whatever came of it before."""
         self._error = translate(error)
         if self._error is not error:
@@ -133,7 +133,8 @@ class GroupWriter:
             try:
                 with self._lock:
                     self._commit(group)
-            except Exception as error:
+            except BaseException as error:
+                # Whatever it is, the thread goes on: without it, everybody would wait for ever.
                 for write in group:
                     write.fail(error)
             _answer(group)

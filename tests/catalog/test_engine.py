@@ -19,6 +19,7 @@ from tests.catalog.samples import REPOSITORY, digest, push, push_blob
     [
         ("sqlite://", "name a file"),
         ("sqlite:///:memory:", "name a file"),
+        ("sqlite:////file?mode=ro", "nothing follows the path"),
         ("mysql://user@host/database", "mysql is not supported"),
         ("catalog.sqlite", "not an SQLAlchemy URL"),
         ("postgresql://user@host/database?pool_size=none", "pool_size is 'none'"),

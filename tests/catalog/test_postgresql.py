@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import Connection, text
 
-from registry_storage.catalog import Catalog
+from registry_storage.catalog import Catalog, postgresql, repositories
 from registry_storage.errors import CatalogUnavailable, NoSpace
 from tests.catalog.interleaving import call, held_open
 from tests.catalog.samples import REPOSITORY, digest, push_blob
@@ -134,9 +134,15 @@ async def test_a_statement_ends_and_so_does_an_idle_transaction(postgres: Catalo
     assert shown == ["30s", "1min"]
 
 
-async def test_links_and_pulls_go_on_while_a_manifest_is_pushed(postgres: Catalog) -> None:
-    from registry_storage.catalog import repositories
+async def test_a_server_that_says_nothing_is_not_waited_for(
+    postgres: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "ANSWER_SECONDS", 0.05)
+    with pytest.raises(CatalogUnavailable, match="does not answer"):
+        await postgres.read(call(_sleep, 0.5))
 
+
+async def test_links_and_pulls_go_on_while_a_manifest_is_pushed(postgres: Catalog) -> None:
     async with held_open(postgres, call(repositories.lock_or_make, REPOSITORY)):
         await push_blob(postgres, "layer", "team/other")
         assert await postgres.pulls.blob(REPOSITORY, digest("layer")) is None

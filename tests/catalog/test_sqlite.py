@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, event, make_url, text
 from registry_storage.catalog import Catalog, events, host_guard, sqlite
 from registry_storage.catalog.host_guard import refuse_network_file_system
 from registry_storage.errors import CatalogError, CatalogUnavailable, ConfigurationInvalid, NoSpace
-from tests.catalog.interleaving import call, held_open, somebody_waits
+from tests.catalog.interleaving import call, held_open, one_waits, somebody_waits
 from tests.catalog.samples import REPOSITORY, digest, push, push_blob
 
 
@@ -251,6 +251,29 @@ async def test_another_process_of_this_host_may_join(sqlite_catalog: Catalog) ->
     await push_blob(other, "layer")
     assert await sqlite_catalog.pulls.blob(REPOSITORY, digest("layer")) is not None
     await other.close()
+
+
+async def test_a_link_to_the_file_leads_to_the_same_lock(
+    sqlite_catalog: Catalog, tmp_path: Path
+) -> None:
+    link = tmp_path / "elsewhere" / "linked.sqlite"
+    link.parent.mkdir()
+    link.symlink_to(path_of(sqlite_catalog))
+    other = await Catalog.open(f"sqlite:///{link}")
+    await one_waits(sqlite_catalog, call(event_number, 0), other, call(event_number, 1))
+    assert list(link.parent.iterdir()) == [link]
+    await other.close()
+
+
+async def test_an_operation_that_ends_its_thread_does_not_end_the_writer(
+    sqlite_catalog: Catalog,
+) -> None:
+    def leave(_tx: Connection) -> None:
+        raise GeneratorExit
+
+    with pytest.raises(GeneratorExit):
+        await sqlite_catalog.write(leave)
+    await push_blob(sqlite_catalog, "layer")
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "9p", "ceph", "fuse.sshfs", "fuse.glusterfs"])
