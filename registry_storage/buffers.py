@@ -25,11 +25,19 @@ class BufferBudget:
         Who holds a reservation must not wait for a second one unless the first is released whatever
         happens to the second.
         """
+        reserved = self.reserve_now(size)
+        if reserved is None:
+            size = min(size, self._total)
+            await self._wait(size)
+            reserved = Reservation(self, size)
+        return reserved
+
+    def reserve_now(self, size: int) -> Reservation | None:
+        """`size` bytes, if nobody has to wait for them."""
         size = min(size, self._total)
         if self._waiting or size > self._free:
-            await self._wait(size)
-        else:
-            self._free -= size
+            return None
+        self._free -= size
         return Reservation(self, size)
 
     async def _wait(self, size: int) -> None:

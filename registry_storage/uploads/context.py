@@ -51,13 +51,14 @@ class UploadContext:
 
         A failure leaves them to the sweep.
         """
-        self._later(self.catalog.write(upload_ends.discard, upload_id, location, terms=self.terms))
+        self.later(self.catalog.write(upload_ends.discard, upload_id, location, terms=self.terms))
 
     def abandon_handle(self, handle: Handle) -> None:
         """Have the driver forget an upload that no row names; failing that, the janitor will."""
-        self._later(self.driver.abort_upload(handle))
+        self.later(self.driver.abort_upload(handle))
 
-    def _later(self, work: Coroutine[Any, Any, object]) -> None:
+    def later(self, work: Coroutine[Any, Any, object]) -> None:
+        """Do work that a request which is gone leaves behind; a failure of ours is left at that."""
         task = asyncio.get_running_loop().create_task(_quietly(work))
         self._aftermath.add(task)
         task.add_done_callback(self._aftermath.discard)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
 
+from registry_storage.buffers import Reservation
 from registry_storage.catalog import Catalog, upload_ends, uploads
 from registry_storage.catalog.blobs import BlobRow
 from registry_storage.catalog.uploads import Session
@@ -142,7 +143,12 @@ class Uploads:
         algorithm = digest.algorithm if digest else "sha256"
         status = await self.begin(repository, actor, algorithm)
         session = await self._load(repository, status.id, actor)
-        return await self._finish(session, digest, stream, None, actor)
+        try:
+            return await self._finish(session, digest, stream, None, actor)
+        except BaseException:
+            # Nobody knows the session, so nobody could go on with it.
+            self._context.later(self._publishing.drop(session.id, session.version))
+            raise
 
     # Adding bytes
 
@@ -177,11 +183,20 @@ class Uploads:
         intake = self._intake(session, digest.algorithm if digest else "sha256", data, size)
         most = self._context.plan.whole_limit - session.tails_size
         known = intake.remaining
+        room = None
         if session.handle is None and (known is None or known <= most):
-            with await self._context.budget.reserve(most if known is None else known):
+            room = await self._room(most if known is None else known)
+        if room is not None:
+            with room:
                 if await intake.peek(most + 1) <= most and intake.interrupted is None:
                     return await self._finish_whole(session, digest, intake, actor)
         return await self._finish_parts(session, digest, intake, actor)
+
+    async def _room(self, size: int) -> Reservation | None:
+        """Room for a whole blob in memory; None: a stream takes less, and need not wait."""
+        if self._context.plan.streams:
+            return self._context.budget.reserve_now(size)
+        return await self._context.budget.reserve(size)
 
     async def _finish_whole(
         self, session: Session, digest: Digest | None, intake: Intake, actor: str

@@ -35,6 +35,17 @@ async def test_nobody_is_overtaken() -> None:
     assert await small
 
 
+async def test_who_cannot_wait_gets_what_is_free_or_nothing() -> None:
+    budget = BufferBudget(10)
+    first = budget.reserve_now(6)
+    assert first is not None
+    assert budget.reserve_now(5) is None
+    second = await waiting(budget, 5)
+    assert budget.reserve_now(1) is None, "nobody is overtaken"
+    first.release()
+    await second
+
+
 async def test_more_than_all_is_all() -> None:
     budget = BufferBudget(10)
     with await budget.reserve(1000):

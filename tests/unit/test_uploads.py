@@ -21,7 +21,7 @@ from registry_storage.errors import (
     UploadUnknown,
 )
 from registry_storage.policy import StorePolicy
-from tests.unit.uploading import LIMITS, REPOSITORY, Bench, body, broken, open_bench
+from tests.unit.uploading import LIMITS, REPOSITORY, Bench, body, broken, held_back, open_bench
 
 DATA = os.urandom(700 * KiB)
 DIGEST = Digest.of(DATA)
@@ -225,6 +225,27 @@ async def test_any_process_may_go_on_with_an_upload(bench: Bench, catalog: Catal
     assert await bench.read(blob) == DATA
     assert (await bench.finish(upload, DIGEST)).location == blob.location
     await bench.assert_nothing_is_left()
+
+
+async def test_a_blob_that_cannot_be_put_leaves_no_session(files: Bench) -> None:
+    with pytest.raises(BodyInterrupted):
+        await files.uploads.put(REPOSITORY, broken(DATA, BodyInterrupted()))
+    await files.assert_nothing_is_left()
+    assert await files.value("SELECT count(*) FROM uploads") == 0
+
+
+async def test_a_stream_goes_on_where_there_is_no_room_for_whole_blobs(catalog: Catalog) -> None:
+    bench = open_bench(catalog, LIMITS["files"], buffers=1)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    stalled = asyncio.create_task(
+        bench.uploads.finish(
+            REPOSITORY, await bench.begin(), "", DIGEST, held_back(DATA, begun, go_on)
+        )
+    )
+    await begun.wait()
+    assert await bench.read(await bench.finish(await bench.begin(), DIGEST, DATA)) == DATA
+    go_on.set()
+    await stalled
 
 
 async def test_sessions_of_others_are_unknown(files: Bench) -> None:
