@@ -7,6 +7,8 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,15 +41,27 @@ class Facts:
                     self.blobs[digest] = int(size)
 
 
-def run_and_kill(root: Path, seed: int, delay: float) -> str:
-    """What a pusher says until it is killed, so many seconds after it has begun to push."""
+@contextmanager
+def pusher(root: Path, seed: int) -> Iterator[subprocess.Popen[str]]:
+    """A process that pushes; killed at the end, if it was not before."""
     command = [sys.executable, "-m", "tests.reliability.library_pusher", str(root), str(seed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(delay)
-        process.kill()
-        return process.stdout.read()
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def run_and_kill(root: Path, chance: random.Random) -> Iterator[str]:
+    """What two processes on one store say until each is killed, at an instant of its own."""
+    with pusher(root, chance.randrange(2**32)) as one, pusher(root, chance.randrange(2**32)) as two:
+        for process in (one, two):
+            time.sleep(chance.uniform(0.0, 0.4))
+            process.kill()
+            assert process.stdout is not None
+            yield process.stdout.read()
 
 
 async def check(root: Path, facts: Facts) -> int:
@@ -107,7 +121,8 @@ def kill_and_check(root: Path, rounds: int, seed: int) -> None:
     chance = random.Random(seed)
     facts, resumed = Facts(), 0
     for _ in range(rounds):
-        facts.learn(run_and_kill(root, chance.randrange(2**32), chance.uniform(0.0, 0.6)))
+        for output in run_and_kill(root, chance):
+            facts.learn(output)
         resumed += asyncio.run(check(root, facts))
         facts.held.clear()
     asyncio.run(assert_rows_imply_bytes(root))
@@ -116,7 +131,7 @@ def kill_and_check(root: Path, rounds: int, seed: int) -> None:
 
 
 def test_a_killed_process_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
-    kill_and_check(tmp_path / "store", rounds=8, seed=1)
+    kill_and_check(tmp_path / "store", rounds=5, seed=1)
 
 
 @pytest.mark.long
