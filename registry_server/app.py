@@ -47,7 +47,8 @@ async def start(settings: Settings, sockets: Sequence[socket.socket]) -> Running
             await loop.create_server(application.server, sock=sock, ssl=tls, backlog=BACKLOG)
             for sock in sockets
         ]
-        resources.push_async_callback(_begin_housekeeping(registry))
+        if not settings.storage.maintenance.readonly.enabled:
+            resources.push_async_callback(_begin_housekeeping(registry))
         return Running(settings, application, listeners, resources.pop_all())
 
 

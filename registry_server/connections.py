@@ -11,6 +11,8 @@ aiohttp gives parsing, pipelining, keep-alive and flow control.  What it leaves 
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp.http_parser
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD
 
 from registry_server.api.errors import Problem, reply_to_problem
 from registry_server.api.replies import head_bytes, request_id
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from registry_server.settings.model import TimeoutSettings
 
 SWEEP_SECONDS: Final = 1.0
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
 LINGERING_SECONDS: Final = 5.0
 CANCELLING_SECONDS: Final = 1.0
 MAX_LINE: Final = 16 * 1024
@@ -56,6 +60,7 @@ class Connection(web.RequestHandler):
 
     __slots__ = (
         "_answers_no_more",
+        "_body",
         "_is_malformed",
         "_progress",
         "_stalled_since",
@@ -73,10 +78,16 @@ class Connection(web.RequestHandler):
         """The loop's time at which a head began that is not complete."""
         self.limits = manager.limits
         self._answers_no_more = False
+        self._body: StreamReader = EMPTY_PAYLOAD
         self._is_malformed = False
         self._written = 0
         self._progress = (0, 0)
         self._stalled_since = 0.0
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether all that came has been answered."""
+        return self._waiter is not None and not self._messages
 
     @property
     def is_plain(self) -> bool:
@@ -94,7 +105,7 @@ class Connection(web.RequestHandler):
         aiohttp's `close` would drop that body.
         """
         self._answers_no_more = True
-        if self._current_request is None and not self._messages:
+        if self._is_idle:
             self.force_close()
 
     def expect_no_more(self) -> None:
@@ -104,7 +115,7 @@ class Connection(web.RequestHandler):
     def abort(self) -> None:
         """Close now; what is not sent is dropped."""
         if self.transport is not None:
-            self.transport.abort()
+            _reset(self.transport)
         self.force_close()
 
     # Reading
@@ -115,7 +126,7 @@ class Connection(web.RequestHandler):
             self.head_began = None
             if not isinstance(self._messages[-1][0], RawRequestMessage):
                 self._is_malformed = True
-                self._settle_current()
+                self._settle()
         elif self._current_request is not None:
             self.head_began = None
         elif self.head_began is None:
@@ -124,24 +135,27 @@ class Connection(web.RequestHandler):
     def eof_received(self) -> bool:  # type: ignore[override]  # None would close at once
         """Keep the connection until what came has been answered (TLS cannot be half closed)."""
         self.is_cut_off = True
-        if self._waiter is not None and not self._messages:
+        if self._is_idle:
             self.force_close()
-        self._settle_current()
+        self._settle()
         return self.is_plain
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self.is_cut_off = True
+        self._settle()
+
     def begin(self, payload: StreamReader) -> None:
-        """A request's turn has come."""
+        """The turn of a request with this body has come."""
         self.head_began = None
+        self._body = payload
         if self.is_cut_off or self._is_malformed:
-            self._settle(payload)
+            self._settle()
 
-    def _settle_current(self) -> None:
-        if self._current_request is not None:
-            self._settle(self._current_request.content)
-
-    def _settle(self, payload: StreamReader) -> None:
-        """Nothing more will come of this body, so nobody shall wait for it."""
-        if payload.is_eof():
+    def _settle(self) -> None:
+        """Nothing more will come of the present body, so nobody shall wait for it."""
+        payload = self._body
+        if payload.is_eof() or payload.exception() is not None:
             return
         if self._is_malformed:
             payload.set_exception(web.RequestPayloadError("the body is malformed"))
@@ -215,8 +229,17 @@ class Connection(web.RequestHandler):
             self._stalled_since = now
         if now - self._stalled_since > limits.write:
             return True
-        is_idle = self._waiter is not None and not self._waiter.done()
-        return is_idle and self.head_began is not None and now - self.head_began > limits.head
+        if not self._is_idle:
+            return False
+        if self.is_cut_off or self._answers_no_more:
+            return True  # told so just before it began to wait
+        return self.head_began is not None and now - self.head_began > limits.head
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Close so that the kernel, too, drops what the client has not taken."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    transport.abort()
 
 
 class Server(web.Server):
@@ -241,11 +264,15 @@ class Server(web.Server):
             await asyncio.sleep(SWEEP_SECONDS)
             for connection, transport in list(self._connections.items()):
                 if connection.has_waited_too_long(transport, self.limits):  # type: ignore[attr-defined]
-                    transport.abort()
+                    _reset(transport)
 
     def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+        task = handler._task_handler
         super().connection_lost(handler, exc)
-        self._someone_left.set()
+        if task is None:
+            self._someone_left.set()
+        else:  # it counts as a connection until its task has ended
+            task.add_done_callback(lambda _: self._someone_left.set())
 
     async def end(self, timeout: float) -> None:
         """Let each connection answer what it has begun, for at most `timeout` seconds."""
@@ -278,7 +305,8 @@ def check_values_in_force(server: Server) -> None:
     Raises `RuntimeError` where a limit is not in force, or the parser is not the one in C, which
     refuses more malformed requests than the one in Python.
     """
-    if "Py" in aiohttp.http_parser.HttpRequestParser.__name__:
+    parsers = aiohttp.http_parser
+    if parsers.HttpRequestParser is parsers.HttpRequestParserPy:
         raise RuntimeError("aiohttp runs without its C extension; reinstall it from a wheel")
     connection = server()
     for name, expected in {

@@ -11,29 +11,34 @@ from typing import Any
 import pytest
 import uvloop
 
-from registry_server.app import start
+from registry_server.app import Running, start
 from registry_server.settings import Settings
 
 Address = tuple[str, int]
 Serve = Callable[..., Awaitable[Address]]
 
 
-@pytest.fixture(scope="session")
-def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
-    return uvloop.EventLoopPolicy()
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"uvloop": uvloop.new_event_loop}
+
+
+async def begin(**sections: Any) -> tuple[Running, Address]:
+    """Start a server by sections of the configuration; without any, it keeps nothing."""
+    document = {"storage": {"driver": "memory"}, "log": {"accesslog": {"disabled": True}}}
+    listener = socket.create_server(("127.0.0.1", 0))
+    running = await start(Settings.model_validate(document | sections), [listener])
+    host, port = listener.getsockname()
+    return running, (host, port)
 
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
-    """Start servers by sections of the configuration; all are drained at the end."""
+    """Start servers as `begin` does; all are drained at the end."""
     async with AsyncExitStack() as servers:
 
-        async def begin(**sections: Any) -> Address:
-            document = {"storage": {"driver": "memory"}, "log": {"accesslog": {"disabled": True}}}
-            listener = socket.create_server(("127.0.0.1", 0))
-            running = await start(Settings.model_validate(document | sections), [listener])
+        async def serve(**sections: Any) -> Address:
+            running, address = await begin(**sections)
             servers.push_async_callback(running.drain)
-            host, port = listener.getsockname()
-            return host, port
+            return address
 
-        yield begin
+        yield serve
