@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from registry_server.settings.model import ManifestSettings, Settings, ValidationSettings
+from registry_server.settings.model import CENTURY, ManifestSettings, Settings, ValidationSettings
 from registry_storage import Registry
 from registry_storage.drivers.api import CatalogHome, Driver
 from registry_storage.manifests import ManifestRules
@@ -41,7 +41,7 @@ def store_policy(settings: Settings) -> StorePolicy:
     """What the store accepts and how long it keeps what is unfinished."""
     purging = settings.storage.maintenance.uploadpurging
     return StorePolicy(
-        upload_lifetime=purging.age if purging.enabled else float("inf"),
+        upload_lifetime=purging.age if purging.enabled else CENTURY,
         max_open_uploads=settings.uploads.maxopen,
         read_only=settings.storage.maintenance.readonly.enabled,
         manifests=_manifest_rules(settings.validation),

@@ -32,6 +32,7 @@ IGNORED: Final = {
     "reporting": "errors are in the log only",
     "storage.cache": _NO_CACHE,
     "storage.maintenance.uploadpurging.dryrun": "there is no trial run; use enabled",
+    "storage.maintenance.uploadpurging.interval": "such uploads are looked for all the time",
     "storage.tag": "tags are rows of the catalog; looking them up needs no limit",
 }
 

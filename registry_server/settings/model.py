@@ -24,6 +24,7 @@ from registry_server.settings.values import (
 )
 
 DAY = 24 * 3600.0
+CENTURY = 36_525 * DAY
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -56,8 +57,9 @@ class LogSettings(Section):
 
 class UploadPurgingSettings(Section):
     enabled: bool = Field(True, description="Forget uploads that nobody finishes.")
-    age: Duration = Field(7 * DAY, gt=0, description="How long after its last chunk.")
-    interval: Duration = Field(DAY, gt=0, description="How often to look for such uploads.")
+    age: Duration = Field(
+        7 * DAY, gt=0, le=CENTURY, description="How long after their last chunk that is."
+    )
 
 
 class ReadOnlySettings(Section):
