@@ -41,7 +41,7 @@ ABSENT = digest_of(b"nobody ever pushed this")
 
 
 def descriptor(
-    data: bytes, media_type: str, *, algorithm: str = "sha256", **fields: object
+    data: bytes, media_type: str, /, *, algorithm: str = "sha256", **fields: object
 ) -> Json:
     """The descriptor of `data`, with more fields as given."""
     return {

@@ -12,13 +12,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 START_SECONDS = 30
 STOP_SECONDS = 20
 _VOLATILE_TABLES = {"alembic_version", "events", "garbage", "leases"}
-_OWN_FILES = re.compile(r"catalog\.sqlite|marker|journal|snapshot")
+_GARBAGE = "SELECT count(*) FROM garbage"
+_OWN_FILES = re.compile(r"catalog\.|marker|journal|snapshot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,22 +115,28 @@ class Server:
         return self.log.read_bytes().count(b"\n")
 
     def inventory(self) -> Inventory:
-        """Files of blobs and uploads, and rows; what the server writes for itself left out."""
+        """Files of blobs and uploads, and rows.
+
+        Left out: what the server writes for itself, and files that are garbage by its own account.
+        """
         files = [path for path in self.storage.rglob("*") if path.is_file()]
         own = [path for path in files if _OWN_FILES.search(str(path.relative_to(self.storage)))]
-        return Inventory(len(files) - len(own), self._rows())
+        with closing(self._catalog()) as catalog:
+            (garbage,) = catalog.execute(_GARBAGE).fetchone()
+            return Inventory(len(files) - len(own) - garbage, _rows(catalog))
 
-    def _rows(self) -> dict[str, int]:
+    def _catalog(self) -> sqlite3.Connection:
         path = self.storage / "catalog.sqlite"
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10) as catalog:
-            tables = {
-                name
-                for (name,) in catalog.execute("SELECT name FROM sqlite_master WHERE type='table'")
-            }
-            return {
-                table: catalog.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]
-                for table in sorted(tables - _VOLATILE_TABLES)
-            }
+        return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+
+
+def _rows(catalog: sqlite3.Connection) -> dict[str, int]:
+    names = catalog.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    return {
+        name: catalog.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
+        for (name,) in sorted(names)
+        if name not in _VOLATILE_TABLES
+    }
 
 
 def _free_port() -> int:

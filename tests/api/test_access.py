@@ -406,7 +406,10 @@ def test_who_asks_first_and_may_is_invited(nobody: Client) -> None:
 
 @pytest.mark.parametrize("user", [None, "eve"])
 def test_who_just_sends_is_refused_at_once(nobody: Client, user: str | None) -> None:
-    """Ten gigabytes announced, a little of it sent: the answer comes, and the connection goes."""
+    """Ten gigabytes announced, a little of it sent: the answer comes, and the connection goes.
+
+    Not at once, though: a client that is still sending would lose the answer with the connection.
+    """
     fields = [f"Content-Type: {OCTETS}", "Content-Length: 10000000000"]
     if user:
         fields.append(_authorization(user))

@@ -46,13 +46,6 @@ def test_the_slash_behind_uploads_may_be_missing(client: Client, repo: str) -> N
     assert client.put(with_query(answer.location, digest=digest_of(data)), data).status == 201
 
 
-@ours
-def test_a_slash_behind_the_upload_does_not_matter(client: Client, repo: str) -> None:
-    location = client.start_upload(repo) + "/"
-    assert client.patch(location, b"abc").status == 202
-    assert client.put(with_query(location, digest=digest_of(b"abc"))).status == 201
-
-
 @pytest.mark.parametrize("size", [1, 100, 65_535, 65_536, 65_537, 1_000_003, 8 * 1024 * 1024 + 1])
 def test_post_then_put(client: Client, repo: str, size: int) -> None:
     data = blob(size)
