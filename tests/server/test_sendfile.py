@@ -15,9 +15,9 @@ from registry_server.api import sendfile
 from tests.server.conftest import Address, Serve
 from tests.server.wire import Wire, push_blob, request
 
-SIZE = 16 * 1024 * 1024
+SIZE = 8 * 1024 * 1024
 DATA = os.urandom(1024) * (SIZE // 1024)
-ROUNDS = 5
+ROUNDS = 3
 STRANGERS = 8
 ESTABLISHED = 1
 
@@ -44,18 +44,29 @@ def asked(address: Address, target: str) -> socket.socket:
     return client
 
 
+class Gate:
+    """Senders that wait for room stop here on their way back, while it is shut."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+        self.opened.set()
+
+
 @pytest.fixture
-def stalled(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """Set when a sender waits for room."""
-    event = asyncio.Event()
+def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    gate = Gate()
     room = sendfile._room
 
-    async def announced_room(*arguments: object) -> None:
-        event.set()
-        await room(*arguments)  # type: ignore[arg-type]
+    async def room_behind_the_gate(*arguments: object) -> None:
+        gate.reached.set()
+        try:
+            await room(*arguments)  # type: ignore[arg-type]
+        finally:
+            await gate.opened.wait()
 
-    monkeypatch.setattr(sendfile, "_room", announced_room)
-    return event
+    monkeypatch.setattr(sendfile, "_room", room_behind_the_gate)
+    return gate
 
 
 async def test_a_blob_is_sent_whole_and_the_connection_goes_on(
@@ -82,28 +93,32 @@ async def test_answers_that_are_asked_for_at_once_come_in_order(
 
 
 async def test_who_shuts_the_sending_half_still_gets_all(
-    address: Address, target: str, stalled: asyncio.Event
+    address: Address, target: str, gate: Gate
 ) -> None:
     wire = await Wire.to(address)
     wire.send(request("GET", target))
     wire.half_close()
-    await stalled.wait()
+    await gate.reached.wait()
     assert (await wire.answer()).body == DATA
     assert await wire.rest() == b""
 
 
 async def test_no_stranger_gets_the_blob_of_a_client_that_left(
-    address: Address, target: str, stalled: asyncio.Event
+    address: Address, target: str, gate: Gate
 ) -> None:
     """The stranger's connection gets the number that the client's had, and the blob with it, where
     the sender does not hold a descriptor of its own."""
     for _ in range(ROUNDS):
-        stalled.clear()
+        gate.reached.clear()
+        gate.opened.clear()
         client = asked(address, target)
-        client.shutdown(socket.SHUT_WR)
-        await stalled.wait()
+        await gate.reached.wait()
+        sockets = [socket.socket() for _ in range(STRANGERS)]
+        without_both_ends = _descriptors() - 2
         _reset(client)
-        strangers = [await Wire.to(address) for _ in range(STRANGERS)]
+        await _settled(lambda most=without_both_ends: _descriptors() <= most)
+        strangers = [await _connected(each, address) for each in sockets]
+        gate.opened.set()
         for stranger in strangers:
             stranger.send(request("GET", "/v2/", "Connection: close"))
         received = [await stranger.rest() for stranger in strangers]
@@ -111,17 +126,25 @@ async def test_no_stranger_gets_the_blob_of_a_client_that_left(
         assert all(raw.count(b"HTTP/1.1") == 1 and len(raw) < 1000 for raw in received)
 
 
+async def _connected(stranger: socket.socket, address: Address) -> Wire:
+    """Its own number is older than the one that the server gives it."""
+    stranger.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(stranger, address)
+    wire = Wire(*await asyncio.open_connection(sock=stranger))
+    wire.send(request("GET", "/v2/"))
+    await wire.answer()
+    return wire
+
+
 def _reset(client: socket.socket) -> None:
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
 
 
-async def test_no_descriptor_is_left_behind(
-    address: Address, target: str, stalled: asyncio.Event
-) -> None:
+async def test_no_descriptor_is_left_behind(address: Address, target: str, gate: Gate) -> None:
     before = _descriptors()
     clients = [asked(address, target) for _ in range(5)]
-    await stalled.wait()
+    await gate.reached.wait()
     for client in clients:
         _reset(client)
     await _settled(lambda: _descriptors() <= before)
@@ -131,7 +154,7 @@ def _descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-async def _settled(condition: Callable[[], bool]) -> None:
+async def _settled(condition: Callable[..., bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110 (the kernel gives no event for it)
             await asyncio.sleep(0.01)
