@@ -8,6 +8,7 @@ where the fault occurs.  (SQLite has one writer at a time, so there it cannot.)
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -18,10 +19,10 @@ from sqlalchemy.exc import IntegrityError
 
 from registry_storage.catalog import Catalog, blobs, events, garbage, manifests, tags
 from registry_storage.catalog import tables as t
-from registry_storage.catalog.protocols import REPOSITORY_BLOBS
+from registry_storage.catalog.protocols import BLOBS, REPOSITORY_BLOBS
 from registry_storage.catalog.types import db_now
 from registry_storage.errors import ContentInUse, ManifestBlobUnknown
-from tests.catalog.interleaving import call, held_open, one_waits, somebody_waits
+from tests.catalog.interleaving import SECONDS, call, held_open, one_waits, somebody_waits
 from tests.catalog.samples import (
     HOUR,
     OTHER,
@@ -273,6 +274,28 @@ async def test_the_payload_of_a_manifest_being_deleted_is_stored_again(
     assert await put == "own"
     assert await catalog.pulls.payload(image) == b"image"
     assert await catalog.write(garbage.due, 10) == ["manifest-image"]
+
+
+async def test_a_winner_that_is_deleted_before_it_is_locked_leaves_room(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = await Catalog.open(postgres_url)
+    await push_blob(catalog, "layer")
+    lock, met, go_on = BLOBS.lock_against_deletion, threading.Event(), threading.Event()
+
+    def lock_late(tx: Connection, name: str) -> object:
+        met.set()
+        go_on.wait(SECONDS)
+        return lock(tx, name)
+
+    monkeypatch.setattr(BLOBS, "lock_against_deletion", lock_late)
+    linking = asyncio.create_task(catalog.write(link, "layer", OTHER, location="own"))
+    await asyncio.to_thread(met.wait, SECONDS)
+    async with held_open(catalog, call(blobs.delete, REPOSITORY, LAYER, garbage_delay=0)):
+        go_on.set()
+        await somebody_waits(catalog, linking)
+    assert (await linking).location == "own"
+    await catalog.close()
 
 
 def test_a_link_that_does_not_lock_the_winner_fails(

@@ -1,8 +1,4 @@
-"""Alembic's entry: runs revisions on the connection, and in the transaction, of the caller.
-
-To draft a revision: `alembic revision --autogenerate` needs a connection in the configuration's
-attributes, too; the test of the migrations shows how one is made.
-"""
+"""Alembic's entry: runs revisions on the connection, and in the transaction, of the caller."""
 
 from __future__ import annotations
 
