@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from registry_storage.bytes_cache import BytesCache
 from registry_storage.catalog import Catalog, repositories
+from registry_storage.digest import Digest
 from registry_storage.drivers.api import CatalogHome, Driver, LocalFiles, MiB, Redirects
 from registry_storage.drivers.wrappers.read_only import ReadOnlyDriver
 from registry_storage.drivers.wrappers.retry import RetryingDriver
@@ -130,6 +131,10 @@ class Registry:
     async def repositories(self, *, after: str = "", limit: int = 1000) -> list[str]:
         """Names of repositories that hold a manifest, above `after`, in byte order."""
         return await self._store.catalog.read(repositories.names, after, limit)
+
+    async def holders(self, digest: Digest, *, limit: int = 100) -> list[str]:
+        """Names of repositories that hold the blob: where a mount may come from."""
+        return await self._store.catalog.read(repositories.holders, digest, limit)
 
     def janitor(self) -> Janitor:
         """The housekeeper of this store; one in the cluster works at a time."""

@@ -6,6 +6,7 @@ Manifests are answered, and kept, byte for byte as they came.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from registry_server.api.calls import Call
 from registry_server.api.conditions import is_known
@@ -44,18 +45,26 @@ def _reply(call: Call, manifest: Manifest) -> Reply:
 async def put_manifest(call: Call) -> Reply:
     """By tag, or by digest with any number of `?tag=` (spec, main branch)."""
     payload = await call.body().read(MAX_SIZE)
-    reference = call.target.reference
     extra_tags = [parse_tag(tag) for tag in call.parameters().get("tag", [])]
-    by_digest = isinstance(reference, Digest)
+    digest, tags = _destination(call.target.reference, extra_tags)
     pushed = await call.repository.put_manifest(
         payload,
         _media_type(call),
-        digest=reference if by_digest else None,
-        tags=extra_tags if by_digest else [reference, *extra_tags],
+        digest=digest,
+        tags=tags,
         may_move_tags=call.decision is None or call.decision.may_move_tags,
         actor=call.subject.name,
     )
     return _created(call, pushed, extra_tags)
+
+
+def _destination(
+    reference: Digest | str, extra_tags: Sequence[str]
+) -> tuple[Digest | None, Sequence[str]]:
+    """The digest that the manifest must have, if one was given, and the tags it gets."""
+    if isinstance(reference, Digest):
+        return reference, extra_tags
+    return None, [reference, *extra_tags]
 
 
 def _media_type(call: Call) -> str | None:

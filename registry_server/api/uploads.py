@@ -51,15 +51,15 @@ async def post_upload(call: Call) -> Reply:
 
 
 async def _mounted(call: Call, digest: Digest, source: str | None) -> bool:
-    """Whether the blob is in the target now.
+    """Whether the blob is in the target now, from `source`, or from wherever it may be read.
 
     A source that may not be read, or cannot be, is answered as one that lacks the blob.
     """
-    if source is None:
-        source = call.target.name
-    if not is_repository_name(source) or not call.may_pull(source):
-        return False
-    return await call.repository.mount_blob(digest, source) is not None
+    holders = await call.context.registry.holders(digest) if source is None else [source]
+    for name in holders:
+        if is_repository_name(name) and call.may_pull(name):
+            return await call.repository.mount_blob(digest, name) is not None
+    return False
 
 
 async def _put_whole(call: Call, digest: Digest) -> Reply:

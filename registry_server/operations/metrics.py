@@ -1,4 +1,4 @@
-"""What is counted, as plain integers: an exporter reads them, and counting costs next to nothing."""
+"""What is counted, as plain integers: an exporter reads them, and counting costs nothing."""
 
 from __future__ import annotations
 

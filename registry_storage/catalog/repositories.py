@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, Select, bindparam, exists, select
 from sqlalchemy.dialects.postgresql import insert
 
-from registry_storage.catalog.tables import manifests, repositories
+from registry_storage.catalog.tables import manifests, repositories, repository_blobs
 
 _FIND = select(repositories.c.id).where(repositories.c.name == bindparam("name"))
 _LOCK = _FIND.with_for_update(key_share=True)
@@ -15,6 +15,13 @@ _NAMES = (
     .where(repositories.c.name > bindparam("after"))
     .where(exists().where(manifests.c.repository_id == repositories.c.id))
     .order_by(repositories.c.name)
+    .limit(bindparam("limit"))
+)
+_HOLDERS = (
+    select(repositories.c.name)
+    .join(repository_blobs, repository_blobs.c.repository_id == repositories.c.id)
+    .where(repository_blobs.c.digest == bindparam("digest"))
+    .order_by(repository_blobs.c.repository_id)
     .limit(bindparam("limit"))
 )
 
@@ -47,6 +54,11 @@ def lock_or_make(tx: Connection, name: str) -> int:
 def names(tx: Connection, after: str, limit: int) -> list[str]:
     """Names of repositories that hold a manifest, above `after`, in byte order."""
     return list(tx.scalars(_NAMES, {"after": after, "limit": limit}).all())
+
+
+def holders(tx: Connection, digest: str, limit: int) -> list[str]:
+    """Names of repositories that hold the blob, the oldest first."""
+    return list(tx.scalars(_HOLDERS, {"digest": digest, "limit": limit}).all())
 
 
 def _ensure(tx: Connection, name: str, look: Select[int]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from registry_storage.catalog import Catalog, blobs, garbage, manifests
+from registry_storage.catalog import Catalog, blobs, garbage, manifests, repositories
 from registry_storage.catalog import tables as t
 from registry_storage.catalog.blobs import BlobRow
 from registry_storage.errors import BlobUnknown, ContentInUse
@@ -47,6 +47,20 @@ async def test_a_blob_is_stored_once_for_all_repositories(catalog: Catalog) -> N
     assert again.location == "blob-layer"
     assert await find(catalog, "layer", OTHER) == again
     assert await count(catalog, t.blobs) == 1
+
+
+async def test_the_holders_of_a_blob_are_those_that_hold_it_now(catalog: Catalog) -> None:
+    for repository in (REPOSITORY, OTHER):
+        await push_blob(catalog, "layer", repository)
+    await push_blob(catalog, "another", "team/third")
+
+    async def holders(limit: int = 10) -> list[str]:
+        return await catalog.read(repositories.holders, digest("layer"), limit)
+
+    assert await holders() == [REPOSITORY, OTHER]
+    assert await holders(limit=1) == [REPOSITORY]
+    await delete(catalog, "layer")
+    assert await holders() == [OTHER]
 
 
 async def test_linking_again_renews_the_lease_and_nothing_else(catalog: Catalog) -> None:

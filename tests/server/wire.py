@@ -63,10 +63,11 @@ def request(method: str, target: str, *fields: str, body: bytes = b"") -> bytes:
     return head.encode() + body
 
 
-async def push_blob(wire: Wire, repository: str, data: bytes) -> str:
+async def push_blob(wire: Wire, repository: str, data: bytes, *fields: str) -> str:
     """Push in one request; the target at which the blob now lies."""
     digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-    wire.send(request("POST", f"/v2/{repository}/blobs/uploads/?digest={digest}", body=data))
+    target = f"/v2/{repository}/blobs/uploads/?digest={digest}"
+    wire.send(request("POST", target, *fields, body=data))
     answer = await wire.answer()
     assert answer.status == 201, answer
     return f"/v2/{repository}/blobs/{digest}"
