@@ -183,9 +183,7 @@ def _create_uploads() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("data", sa.LargeBinary()),
         sa.Column("location", text()),
-        sa.CheckConstraint(
-            "(data IS NULL) <> (location IS NULL)", name="one_place"
-        ),
+        sa.CheckConstraint("(data IS NULL) <> (location IS NULL)", name="one_place"),
     )
     op.create_index("ix_upload_tails_location", "upload_tails", ["location"])
 
