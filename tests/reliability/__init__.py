@@ -1,0 +1,1 @@
+"""Nothing acknowledged is ever lost: servers killed, servers side by side, disks that are full."""
