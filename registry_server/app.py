@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -112,25 +112,26 @@ async def make_application(
         resources.callback(access_log.close)
     dispatcher = Dispatcher(Context(registry, access, settings), Metrics(), access_log)
     health = Health(registry.check)
-    pages = web.AppRunner(_pages(health), access_log=None)
+    pages = web.AppRunner(_pages(health, settings.http.headers), access_log=None)
     await pages.setup()
     resources.push_async_callback(pages.cleanup)
     assert pages.server is not None
     return Application(settings, dispatcher, pages.server, health)
 
 
-def _pages(health: Health) -> web.Application:
+def _pages(health: Health, headers: Mapping[str, Sequence[str]]) -> web.Application:
     """What lies outside /v2."""
     pages = web.Application()
     pages.add_routes(health.routes())
-    pages.on_response_prepare.append(_identify)
+
+    async def complete(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["X-Request-Id"] = request_id(request.headers.get("X-Request-Id"))
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers.extend((name, value) for name in headers for value in headers[name])
+        response.headers.pop("Server", None)
+
+    pages.on_response_prepare.append(complete)
     return pages
-
-
-async def _identify(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["X-Request-Id"] = request_id(request.headers.get("X-Request-Id"))
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.pop("Server", None)
 
 
 def _begin_housekeeping(registry: Registry) -> Callable[[], Awaitable[None]]:
