@@ -144,22 +144,24 @@ class Repository:
         self._store.check_writable()
         return _blob_info(await self._store.uploads.put(self.name, data, digest))
 
-    async def mount_blob(self, digest: Digest, source: str) -> BlobInfo | None:
+    async def mount_blob(self, digest: Digest, source: str, *, actor: str = "") -> BlobInfo | None:
         """Link a blob that repository `source` holds; None: it does not (push the bytes).
 
         Who may read `source` is for the caller to decide.
         """
         store = self._store
         store.check_writable()
-        row = await store.catalog.write(blobs.mount, source, self.name, digest, lease=store.lease)
+        row = await store.catalog.write(
+            blobs.mount, source, self.name, digest, lease=store.lease, actor=actor
+        )
         return _blob_info(row) if row else None
 
-    async def delete_blob(self, digest: Digest) -> None:
+    async def delete_blob(self, digest: Digest, *, actor: str = "") -> None:
         """Raises `BlobUnknown`, `ContentInUse`."""
         store = self._store
         store.check_writable()
         await store.catalog.write(
-            blobs.delete, self.name, digest, garbage_delay=store.garbage_delay
+            blobs.delete, self.name, digest, garbage_delay=store.garbage_delay, actor=actor
         )
 
     def _blob_unknown(self, digest: Digest) -> BlobUnknown:
@@ -289,11 +291,10 @@ class Repository:
     async def _link_manifest(
         self, record: ManifestRecord, names: Sequence[str], may_move_tags: bool, actor: str
     ) -> None:
-        """The transaction that makes the manifest visible; a copy that nobody needs is given up."""
+        """The transaction that makes the manifest visible; if it fails, the bytes are given up."""
         store = self._store
-        linked = None
         try:
-            linked = await store.catalog.write(
+            await store.catalog.write(
                 manifests.put,
                 self.name,
                 record,
@@ -303,11 +304,11 @@ class Repository:
                 may_move_tags=may_move_tags,
                 actor=actor,
             )
-        finally:
-            if linked != record.location:
-                await store.catalog.write(
-                    garbage.add, record.location, record.driver, delay=store.garbage_delay
-                )
+        except BaseException:
+            await store.catalog.write(
+                garbage.add, record.location, record.driver, delay=store.garbage_delay
+            )
+            raise
 
     async def delete_manifest(self, digest: Digest, *, actor: str = "") -> None:
         """And the tags that name it.  Raises `ManifestUnknown`, `ContentInUse`."""

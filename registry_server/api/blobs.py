@@ -56,7 +56,7 @@ async def get_blob(call: Call) -> Reply:
 
 async def delete_blob(call: Call) -> Reply:
     """From this repository; other repositories keep theirs."""
-    await call.repository.delete_blob(call.digest)
+    await call.repository.delete_blob(call.digest, actor=call.subject.name)
     return Reply(202)
 
 

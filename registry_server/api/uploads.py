@@ -58,7 +58,9 @@ async def _mounted(call: Call, digest: Digest, source: str | None) -> bool:
     holders = await call.context.registry.holders(digest) if source is None else [source]
     for name in holders:
         if is_repository_name(name) and call.may_pull(name):
-            return await call.repository.mount_blob(digest, name) is not None
+            return (
+                await call.repository.mount_blob(digest, name, actor=call.subject.name) is not None
+            )
     return False
 
 

@@ -134,6 +134,8 @@ class Janitor:
         return False
 
     async def _expire_uploads(self) -> bool:
+        if not await self._owns():
+            return False  # the real catalog may have seen the client go on
         abandoned = await self._catalog.write(upload_ends.expire, BATCH, terms=self._terms)
         for upload in abandoned:
             with _logged(f"upload {upload.id} could not be aborted"):
@@ -141,7 +143,7 @@ class Janitor:
         return False
 
     async def _delete_garbage(self) -> bool:
-        if self._ownership is not None and not await self._ownership.owns():
+        if not await self._owns():
             logger.warning("another catalog owns this store: nothing is deleted")
             return False
         locations = await self._catalog.write(garbage.due, BATCH)
@@ -151,7 +153,7 @@ class Janitor:
         return len(locations) == BATCH
 
     async def _abort_unknown_uploads(self) -> bool:
-        if self._ownership is not None and not await self._ownership.owns():
+        if not await self._owns():
             return False
         async for handles in self._old_uploads():
             known = await self._catalog.read(uploads.held, handles)
@@ -159,6 +161,9 @@ class Janitor:
                 if handle not in known:
                     await self._driver.abort_upload(handle)
         return False
+
+    async def _owns(self) -> bool:
+        return self._ownership is None or await self._ownership.owns()
 
     async def _old_uploads(self) -> AsyncIterator[list[Handle]]:
         """Uploads of the driver that began more than a lifetime ago, in batches."""

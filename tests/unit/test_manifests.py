@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -198,11 +199,13 @@ def test_a_content_type_that_differs_from_the_document_is_refused() -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["config", "layers", "manifests", "subject", "digest", "size", "x"]),
-        inner,
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["config", "layers", "manifests", "subject", "digest", "size", "x"]),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=20,
 )
@@ -210,7 +213,5 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_document_is_understood_or_refused_never_a_crash(document: Any) -> None:
-    try:
-        parse(document, "application/vnd.example+json")
-    except ManifestInvalid as error:
-        assert str(error)
+    with suppress(ManifestInvalid):
+        assert parse(document, "application/vnd.example+json").media_type
