@@ -61,6 +61,8 @@ class Session:
     next_part: int
     part_size: int | None
     digest: Digest | None
+    location: str | None
+    """Where its blob lies, from `committing` on, once that is known."""
     tails_from: int
     """Where in the blob its tails begin; `offset` where it has none."""
     tails: int
@@ -108,6 +110,7 @@ _SESSION = (
         table.c.next_part,
         table.c.part_size,
         table.c.digest,
+        table.c.location,
         func.coalesce(
             select(func.min(upload_tails.c.offset)).where(_tail_of_row).scalar_subquery(),
             table.c.offset,

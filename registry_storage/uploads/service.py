@@ -312,10 +312,11 @@ class Uploads:
     ) -> BlobRow:
         """Read the row again: another PUT of the same digest may have been quicker.
 
-        It may be quicker once more while this one takes over; versions only ever go on.
+        It may be quicker once more while this one takes over: it publishes the blob, which ends
+        the upload in the driver, then marks and links it.  Each leaves its trace in the row once.
         """
         session = await self._load(before.repository, before.id, before.subject)
-        went_on = session.version != before.version
+        went_on = (session.version, session.location) != (before.version, before.location)
         if went_on and session.state in ("committing", "done") and session.digest == digest:
             try:
                 return await self._repeat(session, digest, actor)
@@ -331,7 +332,7 @@ class Uploads:
         Another request may have published or aborted it meanwhile; else the session ends.
         """
         session = await self._load(before.repository, before.id, before.subject)
-        if session.version != before.version:
+        if (session.version, session.location) != (before.version, before.location):
             return _being_finished(session) if session.state == "committing" else _over(session)
         await self._publishing.drop(session.id, session.version)
         return UploadUnknown("the store has lost bytes of the upload; begin a new one")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import pytest
 
-from registry_storage.catalog import Catalog
+from registry_storage.catalog import Catalog, upload_ends, uploads
 from registry_storage.catalog.blobs import BlobRow
 from registry_storage.digest import Digest
-from registry_storage.drivers.api import KiB
+from registry_storage.drivers.api import BlobKind, Handle, KiB, Mark, Part, StoredBlob
+from registry_storage.drivers.wrappers.base import DelegatingDriver
 from registry_storage.errors import RegistryError, UploadConflict, UploadUnknown
 from tests.unit.uploading import LIMITS, REPOSITORY, Bench, body, held_back, open_bench
 
@@ -197,3 +198,26 @@ async def resumed(bench: Bench, upload: str, data: bytes) -> BlobRow:
             return await bench.uploads.finish(REPOSITORY, upload, "", digest, rest, start=offset)
         except UploadConflict as refused:
             offset = refused.offset
+
+
+async def test_who_takes_over_finds_the_blob_marked_but_not_linked(
+    catalog: Catalog, plain_hashlib: None
+) -> None:
+    """Marked by another, the blob is where neither the upload nor its unmarked location was."""
+
+    class Overtaken(DelegatingDriver):
+        async def commit_upload(
+            self, handle: Handle, parts: Sequence[Part], mark: Mark | None
+        ) -> StoredBlob:
+            session = await catalog.read(uploads.load, REPOSITORY, upload, "")
+            claim = await catalog.read(upload_ends.load_claim, session)
+            stored = await self.inner.commit_upload(handle, parts, mark)
+            await catalog.write(upload_ends.remember_location, claim, stored.location)
+            await self.inner.mark_blob(stored.location, Mark(BlobKind.BLOB, DIGEST))
+            return await self.inner.commit_upload(handle, parts, mark)
+
+    bench = open_bench(catalog, LIMITS["files"], wrap=Overtaken)
+    upload = await bench.begin()
+    await bench.append(upload, DATA)
+    assert await bench.read(await bench.finish(upload, DIGEST)) == DATA
+    await bench.assert_nothing_is_left()
