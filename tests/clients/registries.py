@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -91,6 +92,8 @@ def running_registry(
     with spawn([*command, *_command(workers), file], log=log) as process:
         wait_until_ready(process, lambda: _is_up(wire), log=log)
         yield Registry(host, wire, log)
+    ended_by_itself = process.returncode != -signal.SIGKILL
+    assert ended_by_itself, f"the registry did not end when told:\n{log.read_text()[-2000:]}"
 
 
 def _configuration(folder: Path, host: str, tls: Authority | None) -> dict[str, Any]:

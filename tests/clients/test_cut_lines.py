@@ -11,7 +11,7 @@ from tests.clients.registries import Registry
 from tests.clients.relay import Relay, relay_to
 
 MIDDLE = 700_000
-"""The sample's first layer has more than a megabyte; no other document has as much as this."""
+"""More than all of the sample has but its first layer: in that layer, then, the line is cut."""
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def image(images: Images, registry: Registry, repository: str, containers: Conta
 def was_resumed(relay: Relay) -> bool:
     """Whether the line was cut, and a client then asked for what came after."""
     starts = [int(asked.partition("-")[0]) for asked in relay.ranges()]
-    return relay.answers.cut_after == 0 and any(start > MIDDLE / 2 for start in starts)
+    return relay.answers.cut_after == 0 and any(start > 0 for start in starts)
 
 
 def test_docker_resumes(image: Image, registry: Registry, repository: str, docker: Docker) -> None:
@@ -33,7 +33,7 @@ def test_docker_resumes(image: Image, registry: Registry, repository: str, docke
         name = f"{relay.host}/{repository}:latest"
         docker("pull", name)
         assert docker.image_id(name) == config_digest(image.documents, image.root)
-        assert was_resumed(relay)
+        assert was_resumed(relay), relay.ranges()
 
 
 def test_containerd_resumes(image: Image, registry: Registry, repository: str, ctr: Ctr) -> None:
@@ -41,7 +41,7 @@ def test_containerd_resumes(image: Image, registry: Registry, repository: str, c
         pull = ("images", "pull", "--plain-http", "--snapshotter", "native")
         ctr(*pull, f"{relay.host}/{repository}:latest")
         assert {digest: ctr.blob(digest) for digest in image.documents} == image.documents
-        assert was_resumed(relay)
+        assert was_resumed(relay), relay.ranges()
 
 
 def test_docker_pushes_again(
