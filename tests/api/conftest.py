@@ -54,6 +54,8 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         return server
 
     yield start
+    for server in started:
+        server.terminate()
     failures = [failure for server in started if (failure := _failure_at_stop(server))]
     assert not failures, "\n".join(failures)
 

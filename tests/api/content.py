@@ -41,7 +41,7 @@ ABSENT = digest_of(b"nobody ever pushed this")
 
 
 def descriptor(
-    data: bytes, media_type: str, /, *, algorithm: str = "sha256", **fields: object
+    data: bytes, media_type: str, /, *, algorithm: str = "sha256", **fields: Any
 ) -> Json:
     """The descriptor of `data`, with more fields as given."""
     return {
@@ -71,7 +71,7 @@ class Image:
     def digest(self) -> str:
         return digest_of(self.manifest)
 
-    def descriptor(self, **fields: object) -> Json:
+    def descriptor(self, **fields: Any) -> Json:
         return descriptor(self.manifest, self.document["mediaType"], **fields)
 
     def push(self, client: Client, repository: str, tag: str | None = None) -> str:

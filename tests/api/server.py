@@ -82,12 +82,17 @@ class Server:
                 raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
             time.sleep(0.05)
 
+    def terminate(self) -> None:
+        """Ask it to end, and return at once."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+
     def stop(self) -> None:
         """Ask it to end, wait for that, and fail if it had to be killed or logged a traceback."""
         process = self._process
         if process is None:
             return
-        process.send_signal(signal.SIGTERM)
+        self.terminate()
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -12,6 +12,7 @@ from .conftest import Serve
 from .content import ABSENT, artifact, blob, digest_of, image, index
 from .marks import ours
 from .promises import OURS
+from .server import Server
 
 
 def test_deleting_a_tag_leaves_the_manifest(client: Client, repo: str) -> None:
@@ -134,7 +135,9 @@ FIXED = image("fixed")
 
 
 @pytest.fixture(scope="module", params=["delete disabled", "read-only"])
-def fixed(request: pytest.FixtureRequest, serve: Serve, tmp_path_factory: pytest.TempPathFactory):
+def fixed(
+    request: pytest.FixtureRequest, serve: Serve, tmp_path_factory: pytest.TempPathFactory
+) -> Server:
     """A server on which nothing can be deleted, holding `FIXED` as `fixed:v1`."""
     directory: Path = tmp_path_factory.mktemp("fixed")
     if request.param == "delete disabled":
@@ -150,7 +153,7 @@ def fixed(request: pytest.FixtureRequest, serve: Serve, tmp_path_factory: pytest
 
 
 @pytest.fixture
-def fixed_client(fixed) -> Iterator[Client]:
+def fixed_client(fixed: Server) -> Iterator[Client]:
     client = Client(fixed.url, promises=OURS)
     yield client
     client.close()

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from .client import Answer, Client, with_query
@@ -90,7 +92,9 @@ def denied(client: Client, repo: str) -> Answer:
         (denied, 409, "DENIED"),
     ],
 )
-def test_each_code(client: Client, repo: str, provoke, status: int, code: str) -> None:
+def test_each_code(
+    client: Client, repo: str, provoke: Callable[[Client, str], Answer], status: int, code: str
+) -> None:
     answer = provoke(client, repo)
     assert answer.status == status
     assert set(answer.codes) == {code}

@@ -38,12 +38,14 @@ class Case:
     half_close: bool
 
 
+_NOTE = re.compile(r"# (\w+): +(.*)")
+
+
 def read_case(path: Path) -> Case:
     lines = path.read_text().splitlines()
-    head = [line for line in lines if line.startswith("# ")]
-    notes = dict(re.fullmatch(r"# (\w+): +(.*)", line).groups() for line in head)  # type: ignore[union-attr]
+    notes = {found[1]: found[2] for line in lines if (found := _NOTE.fullmatch(line))}
     assert notes["why"], path
-    body = "".join(line for line in lines if not line.startswith("# "))
+    body = "".join(line for line in lines if not _NOTE.fullmatch(line))
     request = body.encode().decode("unicode_escape").encode("latin-1")
     return Case(path.stem, request, frozenset(notes["answers"].split()), notes.get("half") == "yes")
 

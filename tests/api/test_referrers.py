@@ -184,12 +184,14 @@ def test_many_referrers_come_in_pages(client: Client, repo: str, subject: Image)
     for referrer in pushed:
         assert client.put_manifest(repo, referrer.digest, referrer.manifest).status == 201
     target: str | None = f"/v2/{repo}/referrers/{subject.digest}?artifactType={SIGNATURE}"
-    assert link_target(client.get(target))
     found: list[Json] = []
+    pages = 0
     while target is not None:
+        pages += 1
         answer = client.get(target)
         assert len(answer.body) <= 4 * 1024 * 1024
         assert answer.header("OCI-Filters-Applied") == "artifactType"
         found += listed(answer)
         target = link_target(answer)
     assert set(by_digest(found)) == {referrer.digest for referrer in pushed}
+    assert pages > 1

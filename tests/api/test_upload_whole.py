@@ -30,6 +30,13 @@ def test_locations_are_relative_and_ids_are_32_hex_digits(client: Client, repo: 
     assert answer.header("Location") == f"/v2/{repo}/blobs/uploads/{identity}"
 
 
+@ours
+def test_no_chunk_is_too_small_for_a_directory(client: Client, repo: str) -> None:
+    """Only stores that need it announce a smallest chunk."""
+    answer = client.post(f"/v2/{repo}/blobs/uploads/")
+    assert answer.header("OCI-Chunk-Min-Length") is None
+
+
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain; charset=x", ""])
 def test_what_content_type_a_post_has_does_not_matter(
     client: Client, repo: str, content_type: str
