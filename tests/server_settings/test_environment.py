@@ -115,7 +115,7 @@ def test_a_variable_of_distribution_is_a_warning_with_its_reason(reader: Reader)
 
 
 def test_variables_that_are_no_settings_are_not_warned_of(reader: Reader) -> None:
-    assert not reader.read(REGISTRY_STORAGE_FORCE_HASH_FALLBACK="1").warnings
+    assert not reader.read(REGISTRY_STORAGE_PLAIN_HASHLIB="1").warnings
 
 
 @pytest.mark.parametrize(
