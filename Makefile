@@ -8,6 +8,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup -rfEs
 IS_ROOT := $(filter 0,$(shell id -u))
 PLUGIN := $(wildcard plugins_example/pyproject.toml)
+# librados' binding comes with the system's packages, never from an index.
+LINK_RADOS := $(BIN)/python tests/services/link_rados.py
 
 # Two pips in one environment would trip over each other; pytest and ruff run in parallel by themselves.
 .NOTPARALLEL:
@@ -21,12 +23,14 @@ serve: $(VENV)/server.stamp ## run the registry on http://127.0.0.1:5000
 	$(BIN)/registry-server serve $(ARGS)
 
 test: $(VENV)/dev.stamp $(if $(IS_ROOT),.services/installed) ## the whole suite, short forms; as root, real servers and clients too
+	@$(LINK_RADOS)
 	$(if $(IS_ROOT),REGISTRY_TESTS_REQUIRE_SERVICES=1) $(PYTEST) $(ARGS)
 
 test-fast: $(VENV)/dev.stamp ## unit and API tests on the embedded default, under a minute
 	$(PYTEST) $(wildcard $(addprefix tests/,architecture unit library auth cli server_settings api)) $(ARGS)
 
 test-long: $(VENV)/dev.stamp $(if $(IS_ROOT),.services/installed) ## the whole suite, long forms included
+	@$(LINK_RADOS)
 	$(if $(IS_ROOT),REGISTRY_TESTS_REQUIRE_SERVICES=1) $(PYTEST) -m "long or not long" --timeout 7200 $(ARGS)
 
 lint: $(VENV)/dev.stamp ## style and types
