@@ -2,4 +2,9 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.services.ceph", "tests.services.postgres"]
+pytest_plugins = [
+    "tests.services.ceph",
+    "tests.services.moto",
+    "tests.services.postgres",
+    "tests.services.seaweedfs",
+]

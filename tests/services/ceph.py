@@ -29,6 +29,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.buckets import S3Account
 from tests.services.processes import free_port, spawn, unavailable, wait_until_ready
 
 POOL = "registry"
@@ -123,15 +124,6 @@ class CephCluster:
         except subprocess.SubprocessError:
             return False
         return True
-
-
-@dataclass(frozen=True, slots=True)
-class S3Account:
-    """An account of the gateway, for S3; it may make buckets."""
-
-    endpoint: str
-    access_key: str
-    secret_key: str
 
 
 @dataclass(frozen=True, slots=True)
