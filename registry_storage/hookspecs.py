@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import pluggy
 from pydantic import BaseModel, ConfigDict
@@ -28,8 +28,15 @@ ENTRY_POINT_GROUP: Final = "registry_storage.drivers"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
-OpenDriver = Callable[[str, Mapping[str, Any]], Driver]
-"""Opens a child of a composite driver: (name, settings) -> driver, constructed and not started."""
+
+class OpenDriver(Protocol):
+    """Opens a child of a composite driver: constructed, not started."""
+
+    def __call__(self, name: str, settings: Mapping[str, Any], *, at: str = "") -> Driver:
+        """`at` is where in the composite's own section the child's name stands (`stores.0`).
+
+        It is part of the path that messages about wrong settings of the child begin with.
+        """
 
 
 class DriverConfig(BaseModel):

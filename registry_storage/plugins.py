@@ -92,8 +92,8 @@ def validate_settings(config_type: type[Config], settings: Any, *, path: str) ->
 
 
 def _opener_of_children(path: str) -> OpenDriver:
-    def open_child(name: str, settings: Mapping[str, Any]) -> Driver:
-        return open_driver(name, settings, path=path)
+    def open_child(name: str, settings: Mapping[str, Any], *, at: str = "") -> Driver:
+        return open_driver(name, settings, path=f"{path}.{at}" if at else path)
 
     return open_child
 
