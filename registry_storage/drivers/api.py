@@ -269,3 +269,28 @@ class CatalogHome(Protocol):
 
         None: the store ends with the process, and so must its catalog.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class RepairProgress:
+    """How far a walk over a store of several copies has come."""
+
+    blobs: int
+    """Found in any of the copies."""
+    lacking: int
+    """Of these, such as not every copy holds."""
+    repaired: int
+    """Of the lacking, so far."""
+    failures: tuple[str, ...] = ()
+    """Why the others were not, so far: a line each."""
+
+
+@runtime_checkable
+class Repairs(Protocol):
+    """Extension: the store keeps several copies, and can give each what it lacks."""
+
+    def repair(self) -> AsyncIterator[RepairProgress]:
+        """Walk over everything; progress now and then, and at the end.
+
+        Raises `TransientError` where a copy cannot be listed.
+        """
