@@ -1,0 +1,1 @@
+"""Drivers that are made of other drivers: `mirror` and `cache`."""
