@@ -47,6 +47,7 @@ def spawn(
     *,
     log: Path,
     user: str | None = None,
+    cwd: Path | None = None,
     stop_signal: signal.Signals = signal.SIGTERM,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run `command`, its output in `log`, and end it by process id when the context is left.
@@ -63,6 +64,7 @@ def spawn(
             user=user,
             group=user,
             extra_groups=[] if user else None,
+            cwd=cwd,
         )
     try:
         yield process
