@@ -13,6 +13,7 @@ SHA-1 only, and answers no additional checksums.
 from __future__ import annotations
 
 import base64
+import importlib.util
 import os
 import secrets
 import shutil
@@ -263,3 +264,12 @@ def rgw_swift(ceph: CephCluster, rgw: str) -> SwiftAccount:
 
 def _administer(cluster: CephCluster, *arguments: str) -> None:
     cluster.run("radosgw-admin", "--name", "client.rgw", *arguments)
+
+
+def require_binding() -> None:
+    """End the test unless the binding to librados is there for this Python."""
+    if importlib.util.find_spec("rados"):
+        return
+    if any(Path("/usr/lib/python3/dist-packages").glob("rados.*.so")):
+        pytest.skip("the system's binding to librados is for another version of Python")
+    unavailable("librados' binding (python3-rados)")
