@@ -21,7 +21,14 @@ from registry_storage.plugins import describe_drivers, open_driver
 from registry_storage.policy import StorePolicy
 from registry_storage.registry import Registry
 from registry_storage.repository import Repository
-from registry_storage.values import BlobInfo, Manifest, PushedManifest, Referrer, UploadStatus
+from registry_storage.values import (
+    BlobInfo,
+    Manifest,
+    PushedManifest,
+    Readiness,
+    Referrer,
+    UploadStatus,
+)
 
 __all__ = [
     "BlobInfo",
@@ -31,6 +38,7 @@ __all__ = [
     "Manifest",
     "ManifestRules",
     "PushedManifest",
+    "Readiness",
     "Referrer",
     "Registry",
     "Repository",

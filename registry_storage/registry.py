@@ -31,6 +31,7 @@ from registry_storage.plugins import open_driver
 from registry_storage.policy import StorePolicy
 from registry_storage.repository import Repository, Store
 from registry_storage.uploads import Uploads
+from registry_storage.values import Readiness
 
 CACHE_CAPACITY: Final = 64 * MiB
 """Of manifests and small blobs that are served from memory, a process."""
@@ -140,15 +141,17 @@ class Registry:
         """The housekeeper of this store; one in the cluster works at a time."""
         return Janitor(self.driver, self._store.catalog, self.policy, self._ownership)
 
-    async def check(self) -> list[str]:
-        """Ask catalog and driver; what is wrong, a line each.  Empty: ready to serve."""
+    async def check(self) -> Readiness:
+        """Ask catalog and driver whether they answer, and whose the store is."""
         try:
             owns = await self._ownership.owns()
         except RegistryError as error:
-            return [str(error)]
+            return Readiness(problems=(str(error),))
         if owns:
-            return []
-        return ["another catalog owns this store: serving goes on, nothing is deleted"]
+            return Readiness()
+        return Readiness(
+            notices=("another catalog owns this store: serving goes on, nothing is deleted",)
+        )
 
 
 @asynccontextmanager

@@ -62,3 +62,13 @@ class UploadStatus:
     """Bytes held, in all: where the client goes on."""
     min_chunk_size: int | None
     """Announced as OCI-Chunk-Min-Length where the store needs it, else None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What a look at catalog and driver has shown, a line each, for people."""
+
+    problems: tuple[str, ...] = ()
+    """Why nothing can be served; empty: all is well."""
+    notices: tuple[str, ...] = ()
+    """What somebody should see to while serving goes on."""

@@ -9,9 +9,10 @@ import re
 from collections.abc import Sequence
 
 from registry_server.api.calls import Call
-from registry_server.api.conditions import is_known
+from registry_server.api.conditions import accepts, is_known
 from registry_server.api.errors import Problem
-from registry_server.api.replies import Header, Reply
+from registry_server.api.replies import Header, Reply, warning
+from registry_storage import media_types
 from registry_storage.digest import Digest
 from registry_storage.names import parse_tag
 from registry_storage.values import Manifest, PushedManifest
@@ -36,6 +37,9 @@ def _reply(call: Call, manifest: Manifest) -> Reply:
         ("Docker-Content-Digest", digest),
         ("ETag", f'"{digest}"'),
     )
+    accepted = call.request.headers.get("Accept")
+    if accepted is not None and not accepts(accepted, manifest.media_type):
+        named += (warning(f"the manifest is of type {manifest.media_type}, as it was pushed"),)
     known = call.request.headers.get("If-None-Match")
     if known is not None and is_known(digest, known):
         return Reply(304, named)
@@ -83,6 +87,8 @@ def _created(call: Call, pushed: PushedManifest, extra_tags: list[str]) -> Reply
     ]
     if pushed.subject is not None:
         headers.append(("OCI-Subject", pushed.subject))
+    if pushed.media_type == media_types.OCI_ARTIFACT:
+        headers.append(warning("this type was withdrawn; push an image manifest with artifactType"))
     headers += [("OCI-Tag", tag) for tag in dict.fromkeys(extra_tags)]
     return Reply(201, tuple(headers))
 

@@ -80,6 +80,12 @@ def head_bytes(
     ).encode("latin-1", "replace")
 
 
+def warning(text: str) -> Header:
+    """A note for people that clients show (OCI Distribution Spec 1.1, "Warnings")."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return ("Warning", f'299 - "{escaped}"')
+
+
 class _Clock:
     """The date as HTTP writes it, formatted once a second."""
 

@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from registry_storage import Readiness
+
+_ENDING = Readiness(problems=("shutting down",))
+
 
 class Health:
     """Health of one process, for the load balancer before it."""
 
-    def __init__(self, check: Callable[[], Awaitable[list[str]]]) -> None:
-        """`check` says what is wrong, a line each."""
+    def __init__(self, check: Callable[[], Awaitable[Readiness]]) -> None:
         self._check = check
         self.is_draining = False
         """Set when the process is about to end: it is not ready any more, and answers still."""
@@ -24,7 +27,8 @@ class Health:
         return web.Response(text="alive\n")
 
     async def _readyz(self, request: web.Request) -> web.Response:
-        wrong = ["shutting down"] if self.is_draining else await self._check()
-        if wrong:
-            return web.Response(status=503, text="".join(f"{line}\n" for line in wrong))
-        return web.Response(text="ready\n")
+        found = _ENDING if self.is_draining else await self._check()
+        lines = [*(found.problems or ["ready"]), *found.notices]
+        return web.Response(
+            status=503 if found.problems else 200, text="".join(f"{line}\n" for line in lines)
+        )

@@ -374,3 +374,14 @@ def test_a_manifest_one_byte_larger(client: Client, repo: str, length_known: boo
     assert answer.status == 413
     assert answer.codes == ["SIZE_INVALID"]
     assert client.another().head(f"/v2/{repo}/manifests/{pushed.digest}").status == 404
+
+
+@ours
+def test_a_reader_of_another_type_is_warned(client: Client, repo: str) -> None:
+    pushed = image("warned")
+    pushed.push(client, repo)
+    path = f"/v2/{repo}/manifests/{pushed.digest}"
+    warned = client.get(path, Accept="text/html").header("Warning")
+    assert warned == f'299 - "the manifest is of type {MANIFEST}, as it was pushed"'
+    for accept in (MANIFEST, "*/*", f"text/html, {MANIFEST};q=0.5"):
+        assert client.get(path, Accept=accept).header("Warning") is None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from registry_storage import Registry
+from registry_storage import Readiness, Registry
 from registry_storage.catalog import Catalog, ownership
 from registry_storage.errors import StoreMismatch
 from registry_storage.ownership import Ownership
@@ -149,7 +149,8 @@ async def test_a_first_start_that_died_before_its_marker_is_taken_up(
 async def test_a_node_that_lost_the_store_says_so_when_checked(root: Path) -> None:
     settings = {"rootdirectory": str(root)}
     async with await Registry.open("filesystem", settings) as registry:
-        assert await registry.check() == []
+        assert await registry.check() == Readiness()
         await Registry.adopt("filesystem", settings, catalog_url=url(root, "other"))
-        (problem,) = await registry.check()
-        assert "nothing is deleted" in problem
+        found = await registry.check()
+        assert found.problems == ()
+        assert "nothing is deleted" in found.notices[0]
