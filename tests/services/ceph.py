@@ -80,7 +80,7 @@ osd class default list = *
 
 [client.rgw]
 rgw data = {folder}/rgw
-rgw frontends = beast endpoint=127.0.0.1:{gateway_port}
+rgw frontends = beast endpoint=127.0.0.1:{gateway_port} tcp_nodelay=1
 rgw enable usage log = false
 rgw run sync thread = false
 rgw thread pool size = 64

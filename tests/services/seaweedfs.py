@@ -48,9 +48,7 @@ def running_server() -> Iterator[S3Account]:
 def _identities(account: S3Account) -> dict[str, object]:
     credentials = {"accessKey": account.access_key, "secretKey": account.secret_key}
     actions = ["Admin", "Read", "List", "Write"]
-    return {
-        "identities": [{"name": "registry", "credentials": [credentials], "actions": actions}]
-    }
+    return {"identities": [{"name": "registry", "credentials": [credentials], "actions": actions}]}
 
 
 def _options(folder: Path, port: int) -> list[str]:
