@@ -2,7 +2,7 @@
 
 pure            the standard library, and each other; the driver interface is pure, too
 drivers/NAME    the driver interface, private helpers of drivers/, the hooks, pure, its own SDK;
-                no other driver, no core
+                no other driver, no core; those of drivers/composite: wrappers, too
 catalog         pure
 core            pure, catalog, and itself; wrappers, but no concrete driver
 testing         what a third party may import too: no catalog, no concrete driver
@@ -23,6 +23,7 @@ EXAMPLE = "plugins_example"
 DRIVERS = f"{STORAGE}.drivers"
 DRIVER_API = f"{DRIVERS}.api"
 WRAPPERS = f"{DRIVERS}.wrappers"
+COMPOSITE = f"{DRIVERS}.composite"
 HOOKS = f"{STORAGE}.hookspecs"
 CATALOG = f"{STORAGE}.catalog"
 TESTING = f"{STORAGE}.testing"
@@ -80,6 +81,8 @@ def _objection_to_pure(imported: str) -> str | None:
 
 def _objection_to_driver(importer: str, imported: str) -> str | None:
     if is_within(imported, HOOKS, _own_driver(importer)) or imported.startswith(f"{DRIVERS}._"):
+        return None
+    if is_within(importer, COMPOSITE) and is_within(imported, WRAPPERS):
         return None
     return "a driver imports its interface, shared private helpers and its SDK"
 
