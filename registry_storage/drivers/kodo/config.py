@@ -59,6 +59,9 @@ class KodoConfig(DriverConfig):
         description="Bytes in a part of an upload; larger parts are fewer requests and more memory."
         " Parts grow by themselves where a blob would need more than 10 000.",
     )
+    maxconcurrency: Annotated[int, Field(ge=1)] = Field(
+        default=50, description="The most requests to Kodo at a time; more wait."
+    )
     rootdirectory: str = Field(default="", description="What the keys of all objects begin with.")
     secure: bool = Field(default=True, description="Speak TLS with the hosts that name no scheme.")
     endpoints: Endpoints = Field(

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Final
 
 from registry_storage.drivers._blocking import BlockingCalls
 from registry_storage.drivers._object_layout import (
@@ -34,9 +33,6 @@ from registry_storage.drivers.kodo.config import KodoConfig
 from registry_storage.drivers.kodo.service import Bucket, Pieces
 from registry_storage.drivers.kodo.transport import TIMEOUT
 
-THREADS: Final = 64
-"""How many requests are under way at once; more wait."""
-
 
 class KodoDriver(Driver):
     """Blobs as objects of one bucket.  Extensions: `Redirects`, `ForeignData`."""
@@ -51,11 +47,12 @@ class KodoDriver(Driver):
             max_parts=10_000,
             preferred_size=config.chunksize,
         )
-        self._bucket = Bucket(config, timeout, THREADS)
-        self._calls = BlockingCalls(name, THREADS)
+        self._bucket = Bucket(config, timeout)
+        self._threads = config.maxconcurrency
+        self._calls = BlockingCalls(name, self._threads)
 
     async def start(self) -> None:
-        self._calls = BlockingCalls(self.name, THREADS)
+        self._calls = BlockingCalls(self.name, self._threads)
         nobodys = Place(secrets.token_hex(16), None).data_key
         await self._calls.run(self._bucket.open, nobodys)
 

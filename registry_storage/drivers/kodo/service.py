@@ -65,12 +65,12 @@ class Pieces:
 class Bucket:
     """The bucket, once `open` has found where it is served."""
 
-    def __init__(self, config: KodoConfig, timeout: tuple[float, float], connections: int) -> None:
+    def __init__(self, config: KodoConfig, timeout: tuple[float, float]) -> None:
         self._config = config
         self._name = config.bucket
         self._root = root_prefix(config.rootdirectory)
         self._auth = Auth(config.accesskey, config.secretkey)
-        self._transport = Transport(self._auth, timeout, connections)
+        self._transport = Transport(self._auth, timeout, config.maxconcurrency)
 
     def open(self, probe: str) -> None:
         """Find the hosts, list, and ask the download domain for the key `probe`, which nobody has.
