@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -11,12 +10,12 @@ from typing import Any
 import pytest
 
 from registry_storage.drivers.api import Driver, MiB
-from registry_storage.drivers.rados import RadosDriver, layout
-from registry_storage.drivers.rados.layout import Address
+from registry_storage.drivers.rados import RadosDriver
 from registry_storage.drivers.rados.pool import Pool, binding
 from registry_storage.testing import DriverHarness, Failure
 from registry_storage.testing.suite import *  # noqa: F403
-from tests.services.ceph import CephCluster, require_binding
+from tests.drivers.rados_pool import fresh_address, keys_in, objects_in
+from tests.services.ceph import CephCluster
 
 pytestmark = pytest.mark.xdist_group("ceph")
 
@@ -64,29 +63,9 @@ class _Wrapped:
         return getattr(self._inner, name)
 
 
-def everything_in(address: Address) -> list[str]:
-    """What lies in the namespace: objects, and the keys of the directories, which stay."""
-    rados = binding()
-    with (
-        rados.Rados(name=address.client, conffile=address.conffile) as cluster,
-        cluster.open_ioctx(address.poolname) as io,
-    ):
-        io.set_namespace(address.namespace)
-        objects = [found.key for found in io.list_objects()]
-    pool = Pool(rados, address)
-    pool.open()
-    try:
-        keys = [key for name in layout.directories() for key, _ in pool.keys(name, "")]
-    finally:
-        pool.close()
-    return sorted([*keys, *(name for name in objects if not name.startswith("directory."))])
-
-
 @pytest.fixture
 def harness(ceph: CephCluster) -> DriverHarness:
-    require_binding()
-    client, namespace = f"client.{ceph.user}", f"test-{secrets.token_hex(8)}"
-    address = Address(ceph.pool, namespace, client, str(ceph.conffile))
+    address = fresh_address(ceph)
     rados = FailingRados()
 
     def failing(number: int) -> Callable[[], AbstractContextManager[None]]:
@@ -97,7 +76,7 @@ def harness(ceph: CephCluster) -> DriverHarness:
 
     return DriverHarness(
         open=opened,
-        residue=lambda: everything_in(address),
+        residue=lambda: (objects_in(address), keys_in(address)),
         failures={
             Failure.FORBIDDEN: failing(errno.EPERM),
             Failure.THROTTLED: failing(errno.EBUSY),

@@ -1,0 +1,38 @@
+"""The server keeps its bytes in a pool of Ceph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.drivers.rados_pool import fresh_address, settings_for, uploads_in
+from tests.drivers_served import common
+from tests.services.ceph import CephCluster
+from tests.services.clients import require
+
+pytestmark = pytest.mark.xdist_group("ceph")
+
+
+@pytest.fixture
+def backend(ceph: CephCluster) -> common.Backend:
+    address = fresh_address(ceph)
+    return common.Backend({"rados": settings_for(address)}, lambda: uploads_in(address))
+
+
+def test_an_image_by_skopeo(tmp_path: Path, backend: common.Backend) -> None:
+    require("skopeo")
+    common.check_an_image_by_skopeo(tmp_path, backend)
+
+
+def test_an_upload_over_two_servers(tmp_path: Path, backend: common.Backend) -> None:
+    common.check_an_upload_over_two_servers(tmp_path, backend)
+
+
+def test_sudden_death_leaves_nothing_behind(tmp_path: Path, backend: common.Backend) -> None:
+    common.check_sudden_death(tmp_path, backend)
+
+
+@pytest.mark.parametrize("mib", [128, pytest.param(2048, marks=pytest.mark.long)])
+def test_memory_stays_flat(tmp_path: Path, backend: common.Backend, mib: int) -> None:
+    common.check_flat_memory(tmp_path, backend, mib, most_growth=48)
