@@ -13,7 +13,7 @@ import requests
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from registry_storage.drivers.api import MiB, Part, Redirects
+from registry_storage.drivers.api import Part, Redirects
 from registry_storage.drivers.gcs import GcsConfig
 from registry_storage.drivers.gcs.bucket import Bucket, Stored
 from registry_storage.drivers.gcs.driver import GcsDriver
@@ -175,13 +175,13 @@ async def test_parts_without_their_upload_are_listed_and_aborted(
     assert fake_gcs.keys(bucket) == []
 
 
-async def test_parts_above_8_mib_are_sent_in_a_session_of_their_own(bucket: str) -> None:
-    driver = GcsDriver(GcsConfig(bucket=bucket, chunksize=9 * MiB))
-    await driver.start()
-    data = content(9 * MiB)
-    blob = await driver.put_blob(new_id(), [data], None)
-    assert await read_all(driver, blob.location) == data
-    await driver.close()
+async def test_the_service_is_told_the_checksum_of_what_is_sent(driver: GcsDriver) -> None:
+    with answering(recorded.resource(f"blobs/{BLOB_ID}", 9)) as made:
+        await driver.put_blob(BLOB_ID, [b"123", memoryview(b"456"), bytearray(b"789")], None)
+    sent = b"".join(made[0].body or ())
+    assert b'"crc32c": "4waSgw=="' in sent, "of 123456789: e3069283"
+    assert b"\r\n\r\n123456789\r\n--" in sent
+    assert made[0].headers["Content-Length"] == str(len(sent))
 
 
 async def test_without_a_key_nobody_is_sent_elsewhere(bucket: str) -> None:

@@ -3,6 +3,7 @@
 config       the settings
 client       the SDK's client made from them, and who signs URLs
 failures     what the SDK raises, as this project's errors
+body         what an upload sends
 bucket       single requests, blocking
 uploads      names of an upload's objects
 driver       every operation of the interface, made of those requests

@@ -5,11 +5,10 @@ The SDK repeats nothing by itself: whoever calls the driver decides that.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -20,10 +19,10 @@ from google.cloud import storage  # type: ignore[import-untyped]
 
 from registry_storage.drivers._object_layout import Listed, root_prefix
 from registry_storage.drivers.api import Buffer, KiB
+from registry_storage.drivers.gcs.body import CONTENT_TYPE, UploadBody
 from registry_storage.drivers.gcs.failures import object_at, translating
 from registry_storage.errors import BlobNotFound, DriverUnavailable
 
-CONTENT_TYPE: Final = "application/octet-stream"
 PIECE: Final = 512 * KiB
 TIMEOUT: Final = (10.0, 60.0)
 """Seconds: to connect, and for each wait for bytes."""
@@ -58,19 +57,19 @@ class Bucket:
 
     def create(self, key: str, data: Sequence[Buffer]) -> Stored:
         """Store `data` under a key that is free.  Raises `KeyTaken`."""
-        joined = b"".join(data)
-        blob = self._blob(key)
+        body = UploadBody(self._root + key, data)
         with translating(self.name, key):
-            blob.upload_from_file(
-                io.BytesIO(joined),
-                size=len(joined),
-                content_type=CONTENT_TYPE,
-                if_generation_match=0,
-                checksum="crc32c",
+            answer = self._client._http.post(
+                f"{self._url('upload')}?uploadType=multipart&ifGenerationMatch=0",
+                data=body,
+                headers={"Content-Type": body.content_type},
                 timeout=TIMEOUT,
-                retry=None,
             )
-        return self._stored(blob)
+            if not answer.ok:
+                raise from_http_response(answer)  # type: ignore[no-untyped-call]
+        made = answer.json()
+        stored_at = datetime.fromisoformat(made["timeCreated"]).astimezone(UTC)
+        return Stored(key, int(made["size"]), stored_at, int(made["generation"]))
 
     def compose(self, key: str, sources: Sequence[Stored]) -> Stored:
         """Join at most 32 objects under a key that is free.  Raises `KeyTaken`.
@@ -126,7 +125,10 @@ class Bucket:
             headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
         with object_at(self.name, key):
             answer = self._client._http.get(
-                self._media_url(key), headers=headers, stream=True, timeout=TIMEOUT
+                f"{self._url('download')}/{quote(self._root + key, safe='')}?alt=media",
+                headers=headers,
+                stream=True,
+                timeout=TIMEOUT,
             )
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
                 answer.close()
@@ -154,10 +156,9 @@ class Bucket:
             self._bucket, prefix=self._root + prefix, timeout=TIMEOUT, retry=None, **options
         )
 
-    def _media_url(self, key: str) -> str:
-        """Where the JSON API serves bytes; the SDK's own download would hold all in memory."""
-        name = quote(self._root + key, safe="")
-        return f"{self._client.api_endpoint}/download/storage/v1/b/{self.name}/o/{name}?alt=media"
+    def _url(self, way: str) -> str:
+        """Where the JSON API moves bytes.  The SDK's own calls for that hold all in memory."""
+        return f"{self._client.api_endpoint}/{way}/storage/v1/b/{self.name}/o"
 
     def _stored(self, blob: storage.Blob) -> Stored:
         key = blob.name.removeprefix(self._root)

@@ -35,10 +35,11 @@ def make_client(config: GcsConfig) -> tuple[storage.Client, Signing | None]:
     emulator = _emulator()
     own = _own_credentials(config)
     credentials = AnonymousCredentials() if emulator else own or _default_credentials()
+    told = ClientInfo(user_agent=config.useragent)
     client = storage.Client(
         project=None,
         credentials=credentials,
-        client_info=ClientInfo(user_agent=config.useragent),
+        client_info=told,
         client_options={"api_endpoint": emulator} if emulator else None,
     )
     # For traces that nobody takes, the SDK would look up the bucket behind our back, at the start
@@ -47,6 +48,7 @@ def make_client(config: GcsConfig) -> tuple[storage.Client, Signing | None]:
     # Google's own way to set the size of the pool.
     for scheme in ("https://", "http://"):
         client._http.mount(scheme, HTTPAdapter(pool_maxsize=IDLE_CONNECTIONS))
+    client._http.headers["User-Agent"] = told.to_user_agent()
     signer = own or credentials
     return client, signer if isinstance(signer, Signing) else None
 

@@ -32,8 +32,7 @@ class GcsConfig(DriverConfig):
         ge=256 * KiB,
         multiple_of=256 * KiB,
         description="The size of an upload's parts, in bytes, held in memory while they are sent; "
-        "a multiple of 256 KiB. Up to that, a blob is stored whole. Above 8 MiB each part costs "
-        "one request more.",
+        "a multiple of 256 KiB. Up to that, a blob is stored in one request.",
     )
     maxconcurrency: int = Field(
         50, ge=25, description="How many requests to the service run at once; more wait."
