@@ -11,7 +11,9 @@ from registry_storage.errors import ConfigurationInvalid
 from registry_storage.plugins import driver_names, load_factory, open_driver
 
 DEFAULT_DRIVER = "filesystem"
-_SOUNDS_SECRET = re.compile("secret|password|accesskey|token|credential|privatekey", re.IGNORECASE)
+_SOUNDS_SECRET = re.compile(
+    "secret|password|accesskey|token|credential|private_?key", re.IGNORECASE
+)
 
 
 def driver_named(word: str) -> str | None:
