@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -17,9 +18,11 @@ from registry_storage.errors import (
     DriverTimeout,
     DriverUnavailable,
     NoSpace,
+    SdkMissing,
     Throttled,
     TransientError,
 )
+from registry_storage.plugins import open_driver
 from registry_storage.testing.material import new_id, read_all
 from tests.drivers import recorded_gcs as recorded
 from tests.drivers.recorded_gcs import Answer, Step, answering
@@ -151,3 +154,14 @@ async def test_no_credentials_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json")
     error = await refused(GcsConfig(bucket="registry"))
     assert "set storage.gcs.keyfile" in str(error)
+
+
+def test_without_the_sdk_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "google.cloud.storage", None)
+    with pytest.raises(SdkMissing, match=r"pip install registry-storage\[gcs\]"):
+        open_driver("gcs", {"bucket": "registry"})
+
+
+def test_two_identities_are_one_too_many() -> None:
+    with pytest.raises(ConfigurationInvalid, match="keyfile or credentials, not both"):
+        open_driver("gcs", {"bucket": "registry", "keyfile": "key.json", "credentials": {}})
