@@ -104,6 +104,8 @@ async def test_a_service_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> N
     error = await refused(GcsConfig(bucket="registry"))
     assert isinstance(error, DriverUnavailable)
     assert "STORAGE_EMULATOR_HOST" in str(error)
+    assert "Connection refused" in str(error)
+    assert "Max retries" not in str(error)
 
 
 async def test_a_certificate_that_nobody_trusts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,8 +162,9 @@ def _body(error: GoogleAPICallError) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    """In one line, why."""
-    text = str(error)
+    """In one line, why; what `requests` wraps around a broken connection is left out."""
+    wrapped = error.args[0] if error.args else None
+    text = str(getattr(wrapped, "reason", None) or error)
     if isinstance(error, GoogleAPICallError):
         text = str(_body(error).get("message") or error.message)
     return " ".join(text.split())[:500] or type(error).__name__
