@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,10 +13,13 @@ from typing import Any
 
 import pytest
 import requests
+from qiniu import Auth
 
 from registry_storage.drivers.kodo import KodoConfig
 from registry_storage.drivers.kodo.driver import KodoDriver
 from registry_storage.drivers.kodo.failures import Refusal, refused, unreachable
+from registry_storage.drivers.kodo.hosts import find_hosts
+from registry_storage.drivers.kodo.transport import Transport
 from registry_storage.errors import (
     AccessDenied,
     BlobNotFound,
@@ -24,6 +28,7 @@ from registry_storage.errors import (
     DriverTimeout,
     DriverUnavailable,
     NoSpace,
+    SdkMissing,
     Throttled,
     TransientError,
 )
@@ -44,6 +49,7 @@ ANSWERS = [
     (401, "expired token", AccessDenied, "clock"),
     (403, "request time too skewed", AccessDenied, "clock"),
     (403, "key doesn't match scope", AccessDenied, "right"),
+    (404, "no such host", DriverError, "storage.kodo.endpoints"),
     (406, "crc32 mismatch", DriverUnavailable, "damaged"),
     (419, "user disabled", AccessDenied, "frozen"),
     (429, "", Throttled, "fewer"),
@@ -262,6 +268,21 @@ async def test_a_private_bucket_that_is_said_to_be_public_is_told(
     error = await told_at_start(settings(kodo, kodo_bucket, private=False))
     assert isinstance(error, AccessDenied)
     assert "storage.kodo.private" in str(error)
+
+
+def test_a_named_region_is_served_by_qiniu() -> None:
+    given = {"accesskey": "a", "secretkey": "s", "bucket": "b", "region": "z2"}
+    config = KodoConfig.model_validate({**given, "endpoints": {"rs": "http://rs.example:80"}})
+    hosts = find_hosts(config, Transport(Auth("a", "s"), TIMEOUT))
+    assert hosts.up == ("https://upload-z2.qiniup.com", "https://up-z2.qiniup.com")
+    assert hosts.rs == ("http://rs.example:80",)
+    assert hosts.rsf == ("https://rsf-z2.qiniuapi.com",)
+
+
+def test_a_missing_sdk_is_told_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "qiniu", None)
+    with pytest.raises(SdkMissing, match=r"registry-storage\[kodo\]"):
+        open_driver("kodo", {"accesskey": "a", "secretkey": "s", "bucket": "b"})
 
 
 @pytest.mark.parametrize("name", ["kodo", "qiniu"])

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -110,8 +111,9 @@ async def test_a_fault_of_a_read_is_never_a_short_blob(
     kodo: KodoServer, driver: KodoDriver, fault: str
 ) -> None:
     blob = await push_small(driver)
-    with kodo.failing({**FAULTS[fault], "times": 1}), pytest.raises(TransientError):
+    with kodo.failing({**FAULTS[fault], "times": 1}), pytest.raises(TransientError) as raised:
         await read_all(driver, blob.location)
+    assert "token" not in str(raised.value), "whoever has it can read"
     patient = RetryingDriver(driver, RetryPolicy(first_wait=0.001))
     with kodo.failing({**FAULTS[fault], "times": 2}):
         assert await read_all(patient, blob.location) == joined(DATA)
@@ -151,6 +153,22 @@ async def test_a_second_host_is_asked_where_the_first_is_gone(
         await driver.start()
     blob = await push(driver)
     assert await read_all(driver, blob.location) == joined(DATA)
+    await driver.close()
+    assert not [line for line in caplog.records if line.levelno >= logging.WARNING]
+
+
+async def test_many_readers_share_few_threads_without_a_word(
+    kodo: KodoServer, kodo_bucket: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver = made(kodo, kodo_bucket, maxconcurrency=2)
+    await driver.start()
+    blob = await push_small(driver)
+    async with AsyncExitStack() as stack:
+        reading = [
+            await stack.enter_async_context(driver.read_blob(blob.location)) for _ in range(30)
+        ]
+        for pieces in reading:
+            assert b"".join([piece async for piece in pieces]) == joined(DATA)
     await driver.close()
     assert not [line for line in caplog.records if line.levelno >= logging.WARNING]
 

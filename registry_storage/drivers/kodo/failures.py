@@ -35,6 +35,7 @@ _SLOWER = "too many requests at a time; send fewer"
 _BY_STATUS: Final[dict[int, tuple[type[DriverError], str]]] = {
     401: (AccessDenied, _KEYS),
     403: (AccessDenied, "give the key the right to read, write, list and delete in this bucket"),
+    404: (DriverError, "check storage.kodo.bucket and the hosts in storage.kodo.endpoints"),
     # What was sent is not what arrived.
     406: (DriverUnavailable, "bytes were damaged on the way; send them again"),
     419: (AccessDenied, "the account is frozen; look at its bill"),

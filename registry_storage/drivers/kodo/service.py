@@ -27,7 +27,7 @@ from registry_storage.drivers._object_layout import Listed, root_prefix
 from registry_storage.drivers.api import Buffer, Part
 from registry_storage.drivers.kodo.config import KodoConfig
 from registry_storage.drivers.kodo.failures import Refusal, refused
-from registry_storage.drivers.kodo.hosts import find_domain, find_hosts
+from registry_storage.drivers.kodo.hosts import ServiceHosts, find_domain, find_hosts
 from registry_storage.drivers.kodo.transport import Transport, refusal_of
 from registry_storage.errors import AccessDenied, DriverError
 
@@ -38,6 +38,8 @@ INVALID: Final = 400
 
 _BATCH: Final = 1000
 """The most operations of a batch, and keys of a page."""
+_READ_SECONDS: Final = 3600
+"""How long a URL holds that the driver reads by; it is checked when the answer begins."""
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -70,7 +72,9 @@ class Bucket:
         self._name = config.bucket
         self._root = root_prefix(config.rootdirectory)
         self._auth = Auth(config.accesskey, config.secretkey)
-        self._transport = Transport(self._auth, timeout, config.maxconcurrency)
+        self._transport = Transport(self._auth, timeout)
+        self._hosts: ServiceHosts
+        self._domain: str
 
     def open(self, probe: str) -> None:
         """Find the hosts, list, and ask the download domain for the key `probe`, which nobody has.
@@ -263,10 +267,6 @@ class Bucket:
                     text = str(said.get("error", ""))
                     raise refused(Refusal(status, text, self._hosts.rs[0]), key)
                 yield key, status, said
-
-
-_READ_SECONDS: Final = 3600
-"""How long a URL holds that the driver reads by; it is checked when the answer begins."""
 
 
 def _listed(key: str, found: dict[str, Any]) -> Listed:

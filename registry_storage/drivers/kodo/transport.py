@@ -25,8 +25,11 @@ from registry_storage.errors import DriverError
 Hosts = Sequence[str]
 """URLs without a path, the one to be asked first at the front."""
 
-TIMEOUT: Final = (10.0, 60.0)
+TIMEOUT: Final = (5.0, 60.0)
 """To connect, and between two bytes; in seconds."""
+
+CONNECTIONS: Final = 1000
+"""The most that are kept for reuse; a download holds one between two calls, too."""
 
 TOKEN_SECONDS: Final = 3600
 """How long an upload token holds: it is checked when a request begins, and made just before."""
@@ -35,14 +38,14 @@ TOKEN_SECONDS: Final = 3600
 class Transport:
     """One session, with the keys that sign what it sends.  Repeats nothing on the same host."""
 
-    def __init__(self, auth: Auth, timeout: tuple[float, float], connections: int) -> None:
+    def __init__(self, auth: Auth, timeout: tuple[float, float]) -> None:
         self._auth = auth
         self._timeout = timeout
         self._signer = QiniuMacRequestsAuth(
             QiniuMacAuth(auth.get_access_key(), auth.get_secret_key())
         )
         self._client = HTTPClient([UserAgentMiddleware(__version__)], {"timeout": timeout})
-        adapter = requests.adapters.HTTPAdapter(pool_maxsize=connections, max_retries=0)
+        adapter = requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=0)
         self._client.session.mount("http://", adapter)
         self._client.session.mount("https://", adapter)
         self._client.session.verify = os.environ.get("REQUESTS_CA_BUNDLE", True)
