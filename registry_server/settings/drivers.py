@@ -45,6 +45,8 @@ def secret_parameters(parameters: Mapping[str, Any]) -> set[str]:
     for key, value in parameters.items():
         if isinstance(value, Mapping):
             found |= secret_parameters(value)
+        elif isinstance(value, list | tuple):
+            found |= secret_parameters({f"{key} {n}": item for n, item in enumerate(value)})
         elif isinstance(value, str) and _SOUNDS_SECRET.search(key):
             found.add(value)
     return found

@@ -25,7 +25,7 @@ Tree = dict[str, Any]
 
 _CHOICES = {"storage", "auth"}
 """Sections of which one key is a choice, so that the bare name of one may stand for it."""
-_STORAGE_KEYS = (set(StorageSettings.model_fields) - {"driver", "parameters"}) | {"cache", "tag"}
+_STORAGE_KEYS = (set(StorageSettings.model_fields) - {"driver", "parameters"}) | {"tag"}
 
 
 @dataclass(frozen=True, slots=True)

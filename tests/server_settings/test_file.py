@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from registry_server.settings import Address, foreign, load
+from registry_server.settings.drivers import secret_parameters
 from registry_server.settings.model import Settings
 from registry_storage.errors import ConfigurationInvalid
 
@@ -57,7 +58,7 @@ def test_the_example_of_distribution_works_with_warnings(reader: Reader) -> None
     assert configuration.settings.http.headers == {"X-Content-Type-Options": ("nosniff",)}
     assert [line.partition(":")[0] for line in configuration.warnings] == [
         "health",
-        "storage.cache",
+        "storage.cache.blobdescriptor",
     ]
 
 
@@ -194,6 +195,21 @@ def test_secrets_are_not_shown(reader: Reader) -> None:
     assert settings.catalog.url.get_secret_value() == "postgresql://u:hunter2@h/d"
     assert "hunter2" not in repr(settings)
     assert str(settings.catalog.url) == "***"
+
+
+def test_secrets_of_a_drivers_children_are_known() -> None:
+    stores = [{"s3": {"secretkey": "one"}}, {"swift": {"password": "two"}}]
+    parameters = {"stores": stores, "store": {"s3": {"secretkey": "three"}}, "require": "all"}
+    assert secret_parameters(parameters) == {"one", "two", "three"}
+
+
+def test_the_driver_called_cache_is_not_distributions_cache(reader: Reader, tmp_path: Path) -> None:
+    cache = f"store: memory, directory: {tmp_path}, size: 2MiB"
+    configuration = reader.read(f"storage: {{cache: {{{cache}, blobdescriptor: redis}}}}")
+    assert configuration.settings.storage.driver == "cache"
+    assert [line.partition(":")[0] for line in configuration.warnings] == [
+        "storage.cache.blobdescriptor"
+    ]
 
 
 def _nested(path: str, value: str) -> str:
