@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 
 from registry_server.settings.model import CENTURY, ManifestSettings, Settings, ValidationSettings
 from registry_storage import Registry
-from registry_storage.drivers.api import CatalogHome, Driver
+from registry_storage.drivers.api import CatalogHome, Driver, RepairProgress, Repairs
+from registry_storage.errors import ConfigurationInvalid
 from registry_storage.manifests import ManifestRules
 from registry_storage.plugins import open_driver
 from registry_storage.policy import StorePolicy
@@ -25,6 +27,26 @@ async def adopt_store(settings: Settings) -> None:
     """Claim it for the catalog, whoever owned it before.  Raises as `open_store`."""
     driver, catalog_url = _driver_and_catalog(settings)
     await Registry.adopt(driver, catalog_url=catalog_url)
+
+
+async def repair_store(settings: Settings) -> AsyncIterator[RepairProgress]:
+    """Give each copy of the store what it lacks, and tell how far that has come.
+
+    Raises `ConfigurationInvalid` where the store keeps one copy of everything, `DriverError`.
+    """
+    driver = open_driver(settings.storage.driver, settings.storage.parameters)
+    copies = driver.extension(Repairs)
+    if copies is None:
+        raise ConfigurationInvalid(
+            f"storage.{settings.storage.driver}: keeps one copy of everything, so there is nothing "
+            "to repair it from; that is for mirror"
+        )
+    try:
+        await driver.start()
+        async for progress in copies.repair():
+            yield progress
+    finally:
+        await driver.close()
 
 
 def _driver_and_catalog(settings: Settings) -> tuple[Driver, str | None]:

@@ -15,6 +15,7 @@ from rich.table import Table
 from registry_server.cli.options import options
 from registry_server.operations import logging as server_logging
 from registry_server.settings import Configuration, Settings, load
+from registry_storage.drivers.api import RepairProgress
 from registry_storage.plugins import DriverDescription, describe_drivers
 
 app = typer.Typer(
@@ -106,6 +107,30 @@ def adopt(path: ConfigPath = None) -> None:
     settings = _load_for_service(path)
     asyncio.run(adopt_store(settings))
     print("the store belongs to this catalog now")
+
+
+@app.command()
+def repair(path: ConfigPath = None) -> None:
+    """Give each store of a mirror the blobs that it lacks, from one that has them.
+
+    May run while the registry serves.
+    """
+    failures = asyncio.run(_repair(_load_for_service(path)))
+    for failure in failures:
+        log.error("%s", failure)
+    if failures:
+        raise typer.Exit(1)
+
+
+async def _repair(settings: Settings) -> tuple[str, ...]:
+    from registry_server.store import repair_store
+
+    progress = RepairProgress(0, 0, 0)
+    with Console(stderr=True).status("listing the stores") as status:
+        async for progress in repair_store(settings):
+            status.update(f"{progress.repaired} of {progress.lacking} repaired")
+    print(f"{progress.repaired} of {progress.lacking} repaired; {progress.blobs} blobs in all")
+    return progress.failures
 
 
 @app.command()

@@ -99,3 +99,32 @@ def test_a_fault_of_ours_is_a_line_too(tmp_path: Path) -> None:
     done = run("serve", REGISTRY_DATA_DIRECTORY=str(tmp_path / "file" / "below"))
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_repair_gives_each_store_of_a_mirror_what_it_lacks(tmp_path: Path) -> None:
+    stores = ["near", "far"]
+    settings = {
+        "REGISTRY_DATA_DIRECTORY": str(tmp_path / "data"),
+        **{
+            f"REGISTRY_STORAGE_MIRROR_STORES_{n}_FILESYSTEM_ROOTDIRECTORY": str(tmp_path / name)
+            for n, name in enumerate(stores)
+        },
+    }
+    assert run("adopt", **settings).returncode == 0
+    [marker] = (tmp_path / "near" / "markers").rglob("*.*")
+    marker.unlink()
+    done = run("repair", **settings)
+    assert done.stdout == "1 of 1 repaired; 1 blobs in all\n"
+    assert marker.exists()
+    marker.write_bytes(b"rotten")
+    (tmp_path / "far" / marker.relative_to(tmp_path / "near")).unlink()
+    failed = run("repair", **settings)
+    assert failed.returncode == 1
+    assert failed.stdout == "0 of 1 repaired; 1 blobs in all\n"
+    assert "does not have its digest" in failed.stderr
+
+
+def test_what_is_kept_once_cannot_be_repaired(tmp_path: Path) -> None:
+    refused = run("repair", REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=str(tmp_path))
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("registry-server: storage.filesystem: keeps one copy")
