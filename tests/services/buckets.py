@@ -84,7 +84,7 @@ class Bucket:
         """Store an object."""
         self.client.put_object(Bucket=self.name, Key=key, Body=data)
 
-    def keys(self) -> list[str]:
+    def all_keys(self) -> list[str]:
         """Of all that is stored."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name)
         return [found["Key"] for page in pages for found in page.get("Contents", ())]
@@ -95,9 +95,18 @@ class Bucket:
         uploads = [found for page in pages for found in page.get("Uploads", ())]
         return [(found["Key"], found["UploadId"]) for found in uploads]
 
+    def parts(self) -> list[str]:
+        """The uploads under way, and each of their parts."""
+        found = []
+        for key, upload in self.uploads():
+            found.append(upload)
+            stored = self.client.list_parts(Bucket=self.name, Key=key, UploadId=upload)
+            found += [f"{upload}/{part['PartNumber']}" for part in stored.get("Parts", ())]
+        return found
+
     def empty(self) -> None:
         """Delete and abort everything."""
-        for key in self.keys():
+        for key in self.all_keys():
             self.client.delete_object(Bucket=self.name, Key=key)
         for key, upload in self.uploads():
             self.client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload)

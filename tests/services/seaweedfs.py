@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,7 +40,8 @@ def running_server() -> Iterator[S3Account]:
         log = folder / "log"
         # It looks for files of settings in HOME.
         command = ["env", f"HOME={folder}", PROGRAM, "server", *_options(folder, port)]
-        with spawn(command, log=log) as process:
+        # Asked kindly it takes more than 20 s to end, and nothing of it has to survive.
+        with spawn(command, log=log, stop_signal=signal.SIGKILL) as process:
             # Only a write proves that all its parts have found each other.
             wait_until_ready(process, account.takes_writes, log=log)
             yield account

@@ -19,13 +19,10 @@ from registry_storage.drivers.s3.config import S3Config
 CONNECT_SECONDS: Final = 10
 READ_SECONDS: Final = 60
 """Without a byte from the store."""
-REGION_OF_OTHERS: Final = "us-east-1"
-"""What stores that are not AWS take for a region, unless they say otherwise."""
 
 
 def new_client(config: S3Config, endpoint: str | None) -> Any:
     """A client, thread-safe; may ask the network for credentials.  Raises what the SDK raises."""
-    region = config.region or (REGION_OF_OTHERS if endpoint else None)
     core = botocore.session.get_session()
     core.register_component("data_loader", _descriptions())
     session = boto3.session.Session(
@@ -33,7 +30,7 @@ def new_client(config: S3Config, endpoint: str | None) -> Any:
         aws_access_key_id=config.accesskey,
         aws_secret_access_key=config.secretkey,
         aws_session_token=config.sessiontoken,
-        region_name=region,
+        region_name=config.region,
     )
     return session.client(
         "s3",

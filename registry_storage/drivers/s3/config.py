@@ -35,7 +35,7 @@ class S3Config(DriverConfig):
     region: Text | None = Field(
         None,
         description="The bucket's region. Without it: the SDK's own (`AWS_REGION`, its "
-        "configuration file), or `us-east-1` where `regionendpoint` is set.",
+        "configuration file), else `us-east-1`, which most stores that are not AWS expect.",
     )
     accesskey: Text | None = Field(
         None,

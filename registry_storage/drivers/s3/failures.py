@@ -48,7 +48,6 @@ _NO_KEYS = (
     "no credentials for {where} ({reason}): set accesskey and secretkey, or provide them where the "
     "SDK looks (environment, shared files, a role)"
 )
-_NO_REGION = "{where} needs a region: set region"
 _OTHER = "{where} refuses the request for {what} ({reason})"
 
 _Row = tuple[type[DriverError], str]
@@ -85,9 +84,9 @@ _BY_CODE: Final[Mapping[str, _Row]] = {
 _BY_CLASS: Final[tuple[tuple[tuple[type[Exception], ...], _Row], ...]] = (
     ((sdk.NoCredentialsError, sdk.PartialCredentialsError), (AccessDenied, _NO_KEYS)),
     ((sdk.CredentialRetrievalError, sdk.TokenRetrievalError), (AccessDenied, _NO_KEYS)),
-    ((sdk.NoRegionError,), (DriverError, _NO_REGION)),
     ((sdk.ConnectTimeoutError, sdk.ReadTimeoutError), (DriverTimeout, _SLOW)),
-    ((sdk.HTTPClientError, sdk.IncompleteReadError, OSError), (DriverUnavailable, _AWAY)),
+    ((sdk.HTTPClientError, sdk.ConnectionError, OSError), (DriverUnavailable, _AWAY)),
+    ((sdk.IncompleteReadError,), (DriverUnavailable, _BROKEN)),
 )
 
 
