@@ -242,3 +242,23 @@ async def test_a_listing_goes_on_over_many_pages(
     assert {blob.location async for blob in driver.list_blobs()} == stored
     await driver.delete_blobs(sorted(stored))
     assert kodo.objects(kodo_bucket) == {}
+
+
+@pytest.mark.parametrize("nonsense", ["", "[]", "{}", "<html>Welcome to the hotel</html>"])
+async def test_nonsense_in_kodos_place_is_told(
+    kodo: KodoServer, driver: KodoDriver, nonsense: str
+) -> None:
+    fault = {"kind": "answer", "status": 200, "error": nonsense}
+    with kodo.failing(fault), pytest.raises(DriverError, match="not as Kodo does"):
+        await driver.begin_upload(new_id())
+
+
+@pytest.mark.parametrize("nonsense", ["", "[]", "<html>Welcome to the hotel</html>"])
+async def test_no_nonsense_is_taken_for_an_empty_store(
+    kodo: KodoServer, driver: KodoDriver, nonsense: str
+) -> None:
+    fault = {"kind": "answer", "status": 200, "error": nonsense}
+    with kodo.failing(fault), pytest.raises(DriverError, match="not as Kodo does"):
+        await driver.stat_blob(driver.location_of(new_id(), None))
+    with kodo.failing(fault), pytest.raises(DriverError, match="not as Kodo does"):
+        await anext(aiter(driver.list_blobs()))

@@ -48,7 +48,7 @@ def find_domain(config: KodoConfig, transport: Transport) -> str:
     if config.domain:
         return config.url_of(config.domain)
     path = f"/v2/domains?tbl={config.bucket}"
-    bound = transport.manage(_uc_hosts(config), path, f"bucket {config.bucket}").json()
+    bound = transport.manage(_uc_hosts(config), path, f"bucket {config.bucket}").content
     if not bound:
         raise DriverError(
             f"no download domain is bound to the bucket {config.bucket}: bind one, or name one in "
@@ -76,10 +76,8 @@ def _asked_region(config: KodoConfig, transport: Transport) -> Callable[[str], l
     can write to.
     """
     params = {"ak": config.accesskey, "bucket": config.bucket}
-    answer = transport.query(
-        _uc_hosts(config), "/v4/query", params, f"bucket {config.bucket}"
-    ).json()
-    regions: list[dict[str, Any]] = answer.get("hosts") or []
+    answer = transport.query(_uc_hosts(config), "/v4/query", params, f"bucket {config.bucket}")
+    regions: list[dict[str, Any]] = answer.told("hosts")
     if not regions:
         raise DriverError(
             f"Qiniu names no region for the bucket {config.bucket}: check storage.kodo.bucket"

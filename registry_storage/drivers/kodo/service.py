@@ -28,7 +28,7 @@ from registry_storage.drivers.api import Buffer, Part
 from registry_storage.drivers.kodo.config import KodoConfig
 from registry_storage.drivers.kodo.failures import Refusal, refused
 from registry_storage.drivers.kodo.hosts import ServiceHosts, find_domain, find_hosts
-from registry_storage.drivers.kodo.transport import Transport, refusal_of
+from registry_storage.drivers.kodo.transport import Answer, Transport
 from registry_storage.errors import AccessDenied, DriverError
 
 GONE: Final = 612
@@ -103,8 +103,8 @@ class Bucket:
     def stat(self, key: str) -> Listed | None:
         """What lies there, if anything."""
         path = f"/stat/{entry(self._name, self._root + key)}"
-        info = self._transport.manage(self._hosts.rs, path, key, expected=(GONE,))
-        return None if info.status_code == GONE else _listed(key, info.json())
+        answer = self._transport.manage(self._hosts.rs, path, key, expected=(GONE,))
+        return None if answer.status == GONE else _listed(key, answer.fields)
 
     def stat_many(self, keys: Sequence[str]) -> Iterator[Listed]:
         """What lies at the keys, leaving out those where nothing is."""
@@ -133,18 +133,16 @@ class Bucket:
         params = {"bucket": self._name, "prefix": self._root + prefix, "limit": limit}
         if marker:
             params["marker"] = marker
-        answer: dict[str, Any] = self._transport.query(
-            self._hosts.rsf, "/list", params, f"bucket {self._name}"
-        ).json()
-        return answer
+        bucket = f"bucket {self._name}"
+        return self._transport.query(self._hosts.rsf, "/list", params, bucket).fields
 
     # Multipart uploads, version 2
 
     def begin(self, key: str) -> Upload:
         """Begin an upload; Kodo forgets it after seven days."""
         path = self._uploads_path(key)
-        info = self._transport.upload("POST", self._hosts.up, path, self._name, self._root + key)
-        return Upload(key, info.json()["uploadId"])
+        answer = self._transport.upload("POST", self._hosts.up, path, self._name, self._root + key)
+        return Upload(key, answer.told("uploadId"))
 
     def put_part(self, upload: Upload, number: int, pieces: Pieces) -> str | None:
         """Store a part and answer its ETag; None: there is no such upload."""
@@ -153,33 +151,32 @@ class Bucket:
             digest.update(buffer)
         headers = {"Content-Type": "application/octet-stream", "Content-MD5": digest.hexdigest()}
         body = pieces if len(pieces) else b""
-        info = self._send("PUT", upload, f"/{number}", data=body, headers=headers)
-        return None if info.status_code == GONE else str(info.json()["etag"])
+        answer = self._send("PUT", upload, f"/{number}", data=body, headers=headers)
+        return None if answer.status == GONE else str(answer.told("etag"))
 
     def complete(self, upload: Upload, parts: Sequence[Part]) -> Refusal | None:
         """Publish the parts as one object; the refusal if it is `GONE`, `EXISTS` or `INVALID`."""
         listed = [{"etag": part.token, "partNumber": part.number} for part in parts]
-        info = self._send(
+        answer = self._send(
             "POST",
             upload,
             data=json.dumps({"parts": listed, "mimeType": "application/octet-stream"}),
             headers={"Content-Type": "application/json"},
             expected=(GONE, EXISTS, INVALID),
         )
-        return None if info.ok() else refusal_of(info, self._hosts.up[0])
+        return None if answer.is_success else answer.refusal()
 
     def parts(self, upload: Upload) -> dict[int, str] | None:
         """The ETags of the stored parts by number; None: there is no such upload."""
         found: dict[int, str] = {}
         last = 0
         while True:
-            info = self._send("GET", upload, f"?max-parts={_BATCH}&part-number-marker={last}")
-            if info.status_code == GONE:
+            answer = self._send("GET", upload, f"?max-parts={_BATCH}&part-number-marker={last}")
+            if answer.status == GONE:
                 return None
-            answer = info.json()
-            page = answer.get("parts") or ()
+            page = answer.told("parts") or ()
             found |= {part["partNumber"]: part["etag"] for part in page}
-            last = answer.get("partNumberMarker") or 0
+            last = answer.fields.get("partNumberMarker") or 0
             if not (page and last):
                 return found
 
@@ -246,7 +243,7 @@ class Bucket:
         tail: str = "",
         expected: tuple[int, ...] = (GONE,),
         **content: Any,
-    ) -> Any:
+    ) -> Answer:
         path = f"{self._uploads_path(upload.key)}/{quote(upload.upload_id, safe='')}{tail}"
         key = self._root + upload.key
         return self._transport.upload(
@@ -258,14 +255,12 @@ class Bucket:
         for start in range(0, len(keys), _BATCH):
             some = list(keys[start : start + _BATCH])
             form = {"op": build(self._name, [self._root + key for key in some])}
-            answer = self._transport.manage(
-                self._hosts.rs, "/batch", f"bucket {self._name}", form
-            ).json()
-            for key, result in zip(some, answer, strict=True):
+            answer = self._transport.manage(self._hosts.rs, "/batch", f"bucket {self._name}", form)
+            for key, result in zip(some, answer.content, strict=True):
                 status, said = result["code"], result.get("data") or {}
                 if status // 100 != 2 and status != GONE:
                     text = str(said.get("error", ""))
-                    raise refused(Refusal(status, text, self._hosts.rs[0]), key)
+                    raise refused(Refusal(status, text, answer.host), key)
                 yield key, status, said
 
 

@@ -8,8 +8,10 @@ could go on with it.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import requests
@@ -35,6 +37,38 @@ TOKEN_SECONDS: Final = 3600
 """How long an upload token holds: it is checked when a request begins, and made just before."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Kodo says."""
+
+    host: str
+    status: int
+    content: Any
+    """The JSON of its body; None where that is empty."""
+
+    @property
+    def is_success(self) -> bool:
+        return self.status // 100 == 2
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What it says where that is an object."""
+        if isinstance(self.content, dict):
+            return self.content
+        raise _not_kodo(self.host)
+
+    def told(self, name: str) -> Any:
+        """The field of that name, which every success has."""
+        if name in self.fields:
+            return self.fields[name]
+        raise _not_kodo(self.host)
+
+    def refusal(self) -> Refusal:
+        """The answer as one that is no success."""
+        error = self.content.get("error") if isinstance(self.content, dict) else self.content
+        return Refusal(self.status, str(error or "")[:200], self.host)
+
+
 class Transport:
     """One session, with the keys that sign what it sends.  Repeats nothing on the same host."""
 
@@ -54,7 +88,7 @@ class Transport:
         """End the connections."""
         self._client.session.close()
 
-    def query(self, hosts: Hosts, path: str, params: Mapping[str, Any], what: str) -> ResponseInfo:
+    def query(self, hosts: Hosts, path: str, params: Mapping[str, Any], what: str) -> Answer:
         """GET, signed by the keys."""
         return _answer(
             hosts,
@@ -69,7 +103,7 @@ class Transport:
         what: str,
         form: Mapping[str, Any] | None = None,
         expected: tuple[int, ...] = (),
-    ) -> ResponseInfo:
+    ) -> Answer:
         """POST, signed by the keys.  Statuses that are `expected` are answers, not errors."""
         return _answer(
             hosts,
@@ -89,7 +123,7 @@ class Transport:
         data: Any = b"",
         headers: Mapping[str, str] | None = None,
         expected: tuple[int, ...] = (),
-    ) -> ResponseInfo:
+    ) -> Answer:
         """A request of an upload, with a token for just this key."""
         headers = {"Authorization": f"UpToken {self.token(bucket, key)}", **(headers or {})}
         return _answer(
@@ -104,7 +138,7 @@ class Transport:
 
     def form(
         self, hosts: Hosts, fields: Mapping[str, str], data: bytes, expected: tuple[int, ...]
-    ) -> ResponseInfo:
+    ) -> Answer:
         """A form upload; `fields` hold its token and key."""
         file = ("blob", data, "application/octet-stream")
         return _answer(
@@ -131,19 +165,12 @@ class Transport:
             return response
 
 
-def refusal_of(info: ResponseInfo, host: str) -> Refusal:
-    """An answer of Kodo as one that is no success."""
-    said = info.json()
-    text = said.get("error") if isinstance(said, dict) else None
-    return Refusal(info.status_code, text or (info.text_body or "")[:200], host)
-
-
 def _answer(
     hosts: Hosts,
     what: str,
     send: Callable[[str], tuple[Any, ResponseInfo]],
     expected: tuple[int, ...] = (),
-) -> ResponseInfo:
+) -> Answer:
     """The answer of the first host that gives one which no other host could better."""
     for host in hosts:
         _, info = send(host)
@@ -151,14 +178,24 @@ def _answer(
             break
     if info.exception is not None:
         raise unreachable(info.exception, host, what) from info.exception
-    if info.status_code in expected:
-        return info
-    if not info.ok():
-        raise refused(refusal_of(info, host), what)
-    if info.req_id is None:
-        raise DriverError(
-            f"{host} answers, but not as Kodo does: check the hosts in storage.kodo.endpoints, and "
-            "that no proxy answers in Kodo's place",
-            location=what,
-        )
-    return info
+    answer = Answer(host, info.status_code, _content(info))
+    if not answer.is_success and answer.status not in expected:
+        raise refused(answer.refusal(), what)
+    if info.req_id is None or isinstance(answer.content, str):
+        raise _not_kodo(host)
+    return answer
+
+
+def _content(info: ResponseInfo) -> Any:
+    """The JSON of the body, or its text where it is none."""
+    try:
+        return json.loads(info.text_body) if info.text_body else None
+    except ValueError:
+        return info.text_body
+
+
+def _not_kodo(host: str) -> DriverError:
+    return DriverError(
+        f"{host} answers, but not as Kodo does: check the hosts in storage.kodo.endpoints, and "
+        "that no proxy answers in Kodo's place"
+    )
