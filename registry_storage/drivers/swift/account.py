@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+from keystoneauth1.exceptions import CatalogException
 from keystoneauth1.session import Session
 from swiftclient import client as swift  # type: ignore[import-untyped]
 
@@ -188,12 +189,16 @@ class Account:
             connection.close()
 
     def _endpoint(self, interface: str) -> str | None:
-        url = self._session.get_endpoint(
-            service_type=SERVICE,
-            interface=interface,
-            region_name=self._config.region,
-            skip_discovery=True,
-        )
+        """The store's address in the catalog of services, if there is one."""
+        try:
+            url = self._session.get_endpoint(
+                service_type=SERVICE,
+                interface=interface,
+                region_name=self._config.region,
+                skip_discovery=True,
+            )
+        except CatalogException:
+            return None
         return url.rstrip("/") if url else None
 
     def _no_endpoint(self) -> str:

@@ -1,0 +1,51 @@
+"""The server keeps its bytes in a Swift container."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.drivers_served import common
+from tests.services.clients import require
+from tests.services.containers import ScratchFolder, scratch_folder
+
+SERVERS = [
+    pytest.param("swift_server", marks=pytest.mark.xdist_group("swift"), id="swift"),
+    pytest.param("rgw_swift", marks=pytest.mark.xdist_group("ceph"), id="rgw"),
+]
+
+
+def under_way(folder: ScratchFolder) -> list[str]:
+    """Heads of uploads, and segments that belong to no blob."""
+    names = [name.split(f"{folder.prefix}/", 1)[1] for name in folder.names()]
+    published = {name.removeprefix("blobs/") for name in names if name.startswith("blobs/")}
+    segments = [name for name in names if name.startswith("segments/")]
+    loose = [name for name in segments if name.split("/")[1] not in published]
+    return loose + [name for name in names if name.startswith("uploads/")]
+
+
+@pytest.fixture(params=SERVERS)
+def backend(request: pytest.FixtureRequest) -> Iterator[common.Backend]:
+    with scratch_folder(request.getfixturevalue(request.param)) as folder:
+        settings = {**folder.settings, "secretkey": "signs the URLs"}
+        yield common.Backend({"swift": settings}, lambda: under_way(folder))
+
+
+def test_an_image_by_skopeo(tmp_path: Path, backend: common.Backend) -> None:
+    require("skopeo")
+    common.check_an_image_by_skopeo(tmp_path, backend)
+
+
+def test_an_upload_over_two_servers(tmp_path: Path, backend: common.Backend) -> None:
+    common.check_an_upload_over_two_servers(tmp_path, backend)
+
+
+def test_sudden_death_leaves_nothing_behind(tmp_path: Path, backend: common.Backend) -> None:
+    common.check_sudden_death(tmp_path, backend)
+
+
+@pytest.mark.parametrize("mib", [128, pytest.param(2048, marks=pytest.mark.long)])
+def test_memory_stays_flat(tmp_path: Path, backend: common.Backend, mib: int) -> None:
+    common.check_flat_memory(tmp_path, backend, mib, most_growth=48)
