@@ -26,6 +26,7 @@ from registry_storage.errors import (
     TransientError,
 )
 from registry_storage.plugins import open_driver
+from registry_storage.testing.material import new_id
 from tests.drivers.rados_pool import fresh_address, opened, settings_for
 from tests.services.ceph import CephCluster
 from tests.services.processes import free_port
@@ -130,11 +131,27 @@ async def test_a_user_who_may_do_what_the_message_says(
 async def test_no_monitor_answers(
     ceph: CephCluster, address: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(pool.DEFAULTS, "client_mount_timeout", "1")
+    monkeypatch.setitem(pool.PATIENCE, "client_mount_timeout", ("300", "1"))
     conffile = conf_with(ceph, tmp_path, f"mon host = [v2:127.0.0.1:{free_port()}/0]")
     error = await refused(replace(address, conffile=conffile))
     assert isinstance(error, DriverTimeout)
     assert f"check `mon host` in {conffile}" in str(error)
+
+
+async def test_a_cluster_that_falls_silent(
+    ceph: CephCluster, address: Address, tmp_path: Path
+) -> None:
+    conffile = conf_with(ceph, tmp_path, "run dir = /run\nrados osd op timeout = 1")
+    driver = RadosDriver(Pool(binding(), replace(address, conffile=conffile)), 100)
+    await driver.start()
+    blob = await driver.put_blob(new_id(), [b"hello"], None)
+    with ceph.silent():
+        with pytest.raises(DriverTimeout, match="ceph status"):
+            await driver.put_blob(new_id(), [b"hello"], None)
+        with pytest.raises(DriverTimeout, match="ceph status"):
+            await driver.stat_blob(blob.location)
+    assert await driver.stat_blob(blob.location) == blob
+    await driver.close()
 
 
 async def test_monitors_without_an_address(

@@ -17,6 +17,7 @@ import importlib.util
 import os
 import secrets
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -54,6 +55,7 @@ ms bind ipv6 = false
 keyring = {folder}/keyring
 admin socket =
 run dir = {folder}
+pid file = {folder}/$name.pid
 log file = {folder}/$name.log
 crash dir = {folder}
 osd pool default size = 1
@@ -125,6 +127,16 @@ class CephCluster:
         except subprocess.SubprocessError:
             return False
         return True
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Within, the OSD answers nobody."""
+        process_id = int((self.folder / "osd.0.pid").read_text())
+        os.kill(process_id, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(process_id, signal.SIGCONT)
 
 
 @dataclass(frozen=True, slots=True)

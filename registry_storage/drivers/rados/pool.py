@@ -19,12 +19,12 @@ PAGE: Final = 256
 
 REMOVALS_AT_ONCE: Final = 64
 
-DEFAULTS: Final = {
-    "client_mount_timeout": "10",
-    "rados_mon_op_timeout": "30",
-    "rados_osd_op_timeout": "60",
+PATIENCE: Final = {
+    "client_mount_timeout": ("300", "10"),
+    "rados_mon_op_timeout": ("0", "30"),
+    "rados_osd_op_timeout": ("0", "60"),
 }
-"""Seconds, where `ceph.conf` does not say otherwise: librados would wait for ever."""
+"""Seconds: by librados' own default, most of them without end, and here in place of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +166,12 @@ class Pool:
         address = self._address
         conffile = address.conffile or self._rados.Rados.DEFAULT_CONF_FILES
         try:
-            self._cluster = self._rados.Rados(
-                name=address.client, conffile=conffile, conf_defaults=DEFAULTS
-            )
+            self._cluster = self._rados.Rados(name=address.client, conffile=conffile)
         except self._rados.Error as error:
             raise failures.no_conf(error, address) from error
+        for setting, (default, ours) in PATIENCE.items():
+            if self._cluster.conf_get(setting) == default:
+                self._cluster.conf_set(setting, ours)
         try:
             self._cluster.connect()
         except self._rados.Error as error:
