@@ -11,6 +11,7 @@ from registry_server.api.conditions import is_known, range_applies
 from registry_server.api.content import BlobContent, RangesContent
 from registry_server.api.errors import Problem
 from registry_server.api.ranges import ByteRange, Unsatisfiable, multipart, parse_range
+from registry_server.api.redirects import is_sent_away
 from registry_server.api.replies import Header, Reply
 from registry_storage.values import BlobInfo
 
@@ -42,7 +43,11 @@ async def get_blob(call: Call) -> Reply:
     ranges = _requested_ranges(call, blob)
     if not ranges and (data := await repository.small_blob(blob)) is not None:
         return Reply(200, _headers(call, ("Content-Type", MEDIA_TYPE)), data)
-    if not call.context.settings.storage.redirect.disable:
+    rules, agent = (
+        call.context.settings.storage.redirect,
+        call.request.headers.get("User-Agent", ""),
+    )
+    if is_sent_away(rules, agent, call.request.remote):
         url = await repository.blob_url(blob, URL_VALID_FOR)
         if url is not None:
             return Reply(307, (("Location", url),))

@@ -12,6 +12,16 @@ _NO_CACHE = "facts about blobs come from the catalog; there is nothing to cache"
 _NO_EVENTS = "notifications are not sent by this version"
 _ALWAYS_TCP = "the server always listens on TCP"
 
+_NO_COPIES = "a blob stays where it was uploaded; nothing is copied"
+
+_S3_KEYS: Final = {
+    "loglevel": "use log.level",
+    "multipartcopychunksize": _NO_COPIES,
+    "multipartcopymaxconcurrency": _NO_COPIES,
+    "multipartcopythresholdsize": _NO_COPIES,
+    "v4auth": "requests are always signed with version 4",
+}
+
 IGNORED: Final = {
     "compatibility": "schema 1 manifests are not converted",
     "health": "ask /livez and /readyz instead",
@@ -35,6 +45,7 @@ IGNORED: Final = {
     "storage.maintenance.uploadpurging.dryrun": "there is no trial run; use enabled",
     "storage.maintenance.uploadpurging.interval": "such uploads are looked for all the time",
     "storage.tag": "tags are rows of the catalog; looking them up needs no limit",
+    **{f"storage.{name}.{key}": _S3_KEYS[key] for name in ("s3", "s3aws") for key in _S3_KEYS},
 }
 
 REFUSED: Final = {

@@ -12,7 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    field_validator,
+    model_validator,
+)
 
 from registry_server.settings.values import (
     Address,
@@ -80,6 +87,16 @@ class DeleteSettings(Section):
 class RedirectSettings(Section):
     disable: bool = Field(
         False, description="Serve blobs ourselves even where the store could serve them directly."
+    )
+    useragents: tuple[re.Pattern[str], ...] = Field(
+        (),
+        description="Serve blobs ourselves to clients whose `User-Agent` one of these regular "
+        "expressions finds: old ones send their login on to the store, which refuses it.",
+    )
+    networks: tuple[IPvAnyNetwork, ...] = Field(
+        (),
+        description="Serve blobs ourselves to clients in these networks, such as `10.0.0.0/8`: "
+        "where the store cannot be reached. What counts is who opened the connection.",
     )
 
 
