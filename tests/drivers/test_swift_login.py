@@ -281,3 +281,19 @@ async def test_who_may_do_nothing_is_told_what_is_missing(
     with pytest.raises(AccessDenied, match=f"{CONTAINERS[0]} .*give the user the right to read"):
         async with started({**folder.settings, "username": swift_server.reader}):
             pass
+
+
+async def test_rights_on_the_container_are_enough(
+    folder: ScratchFolder, swift_server: SwiftServer
+) -> None:
+    settings = of_a_container(folder)
+    acl = {
+        "X-Container-Read": f"{swift_server.reader},.rlistings",
+        "X-Container-Write": swift_server.reader,
+    }
+    folder.connection.put_container(settings["container"], acl)
+    async with started({**settings, "username": swift_server.reader}) as driver:
+        await round_trip(driver)
+        [blob] = [found async for found in driver.list_blobs()]
+        await driver.delete_blobs([blob.location])
+        assert await driver.blob_url(blob.location, 60) is None  # type: ignore[attr-defined]
