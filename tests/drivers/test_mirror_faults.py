@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from registry_storage import Registry
 from registry_storage.drivers.api import (
     KiB,
     MiB,
     PartLimits,
     RepairProgress,
     Repairs,
+    T,
 )
 from registry_storage.drivers.composite.mirror import MirrorDriver, Require
 from registry_storage.drivers.composite.mirror.naming import joined_uploads
@@ -69,8 +72,13 @@ class Site:
 
 
 class _Startable(FaultyDriver):
+    """Its start may fail, too; and it passes for a store that outlives the process."""
+
     async def start(self) -> None:
         await self._call("start", self.inner.start)
+
+    def extension(self, kind: type[T]) -> T | None:
+        return None
 
 
 @asynccontextmanager
@@ -128,6 +136,26 @@ async def test_a_mirror_starts_while_a_store_is_down_and_uses_it_later(
     with pytest.raises(DriverUnavailable, match=r"store 0 \(memory\) of the mirror"):
         async with mirror([near, far]):
             pass
+
+
+async def test_a_registry_opens_and_serves_on_any_one_store(
+    near: Site, far: Site, tmp_path: Path
+) -> None:
+    catalog = f"sqlite:///{tmp_path}/catalog.sqlite"
+
+    def opened() -> Awaitable[Registry]:
+        driver = MirrorDriver([near.driver(), far.driver()], 2)
+        return Registry.open(driver, catalog_url=catalog)
+
+    async with await opened() as registry:
+        pushed = await registry.repository("a").put_blob(HELLO)
+    for broken in (near, far):
+        broken.is_down = True
+        async with await opened() as registry:
+            repository = registry.repository("a")
+            async with repository.read_blob(await repository.blob(pushed.digest)) as pieces:
+                assert b"".join([piece async for piece in pieces]) == HELLO
+        broken.is_down = False
 
 
 async def test_a_store_that_refuses_its_credentials_stops_the_start(near: Site, far: Site) -> None:
@@ -342,6 +370,15 @@ async def test_an_acknowledged_part_can_be_committed_though_a_store_went_down_be
         assert near.marked == far.marked == [first + second]
         near.is_down = True
         assert await read_all(driver, blob.location) == first + second
+
+
+async def test_a_store_that_went_away_does_not_slow_every_part_down(near: Site, far: Site) -> None:
+    async with mirror([near, far], required=1) as driver:
+        handle = await driver.begin_upload(new_id())
+        far.is_down = True
+        for number in (1, 2, 3):
+            await driver.put_part(handle, number, 0, Held(HELLO), len(HELLO))
+        assert far.called.count("put_part") == 1
 
 
 async def test_a_part_needs_the_stores_that_all_parts_lie_in(near: Site, far: Site) -> None:

@@ -157,15 +157,16 @@ class MirrorDriver(Driver):
         handles = naming.split_handle(handle, len(self.stores))
         held = await Held.all_of(data)
         length = sum(len(buffer) for buffer in held.buffers)
+        taking = self._taking_part(handles)
+        # Each part of an upload lies in these, so that what was acknowledged can be committed.
+        bound = taking[: self._required]
         answers = await ask_all(
-            self._taking_part(handles),
+            [*bound, *(store for store in taking[self._required :] if not store.is_away)],
             lambda store, driver: driver.put_part(
                 str(handles[store.index]), number, offset, held, length
             ),
         )
-        # Each part of an upload lies in these, so that what was acknowledged can be committed.
-        bound = [store.index for store in self._taking_part(handles)][: self._required]
-        if missed := [answers.errors[index] for index in bound if index in answers.errors]:
+        if missed := [answers.errors[s.index] for s in bound if s.index in answers.errors]:
             raise most_telling(missed)
         tokens = [
             answers.given[store.index].token if store.index in answers.given else None
