@@ -47,7 +47,7 @@ async def test_of_two_patches_at_one_offset_one_is_kept(
     upload = await one.begin()
     chunks = [DATA[:size], bytes(size)]
     answers = await asyncio.gather(
-        *(outcome(b.append(upload, chunk)) for b, chunk in zip(benches, chunks, strict=True))
+        *(outcome(b.append(upload, c, start=0)) for b, c in zip(benches, chunks, strict=True))
     )
     assert sorted(map(type, answers), key=str) == [int, UploadConflict]
     kept = chunks[answers.index(size)]
