@@ -61,6 +61,9 @@ class DriverFactory:
     that a missing one troubles nobody who does not use the driver; raises `SdkMissing`."""
     sdk: tuple[str, ...] = ()
     """The modules of the SDK that `make` imports; a listing tells whether they are there."""
+    example: Mapping[str, Any] | None = None
+    """Settings with which `make` gives a driver to look at, for its limits and extensions; it is
+    never started.  None: a listing tells neither."""
 
 
 @hookspec

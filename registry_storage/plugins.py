@@ -11,17 +11,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import pluggy
 from pydantic import BaseModel, ValidationError
 
 from registry_storage import hookspecs
-from registry_storage.drivers.api import Driver
-from registry_storage.errors import ConfigurationInvalid
+from registry_storage.drivers.api import (
+    CatalogHome,
+    Driver,
+    ForeignData,
+    LocalFiles,
+    PartLimits,
+    Redirects,
+)
+from registry_storage.errors import ConfigurationInvalid, SdkMissing
 from registry_storage.hookspecs import ENTRY_POINT_GROUP, PROJECT, DriverFactory, OpenDriver
 
 Config = TypeVar("Config", bound=BaseModel)
+
+EXTENSIONS: Final[tuple[type, ...]] = (LocalFiles, Redirects, ForeignData, CatalogHome)
+"""What a listing of drivers looks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,10 @@ class DriverDescription:
     """The package that brings it."""
     version: str
     config_keys: tuple[str, ...] = ()
+    limits: PartLimits | None = None
+    """As with the settings of the factory's example; None: there is none, or no SDK."""
+    extensions: tuple[str, ...] = ()
+    """The optional abilities that a driver made so has."""
     missing_sdk: tuple[str, ...] = ()
     """Modules of its SDK that are not installed."""
     problem: str | None = None
@@ -124,6 +138,7 @@ def _describe(entry: EntryPoint) -> DriverDescription:
     name, _, version = _distribution(entry).partition(" ")
     try:
         factory = load_factory(entry.name)
+        made = _example_of(factory)
     except ConfigurationInvalid as error:
         return DriverDescription(entry.name, name, version, problem=str(error))
     return DriverDescription(
@@ -131,8 +146,31 @@ def _describe(entry: EntryPoint) -> DriverDescription:
         name,
         version,
         config_keys=tuple(_fields(factory.config_type)),
+        limits=made.limits if made else None,
+        extensions=extensions_of(made) if made else (),
         missing_sdk=tuple(module for module in factory.sdk if not _is_installed(module)),
     )
+
+
+def extensions_of(driver: Driver) -> tuple[str, ...]:
+    """The names of the optional abilities that a driver has."""
+    return tuple(kind.__name__ for kind in EXTENSIONS if driver.extension(kind) is not None)
+
+
+def _example_of(factory: DriverFactory) -> Driver | None:
+    """A driver to look at; never started.  Raises `ConfigurationInvalid`."""
+    if factory.example is None:
+        return None
+    try:
+        return open_driver(factory.name, factory.example)
+    except SdkMissing:
+        return None
+    except ConfigurationInvalid:
+        raise
+    except Exception as error:
+        raise ConfigurationInvalid(
+            f"storage.{factory.name}: makes no driver of its own example: {_told(error)}"
+        ) from error
 
 
 def _distribution(entry: EntryPoint) -> str:

@@ -22,4 +22,4 @@ def make(config: SqliteConfig, open_driver: OpenDriver) -> Driver:
 
 @hookimpl
 def registry_storage_drivers() -> list[DriverFactory]:
-    return [DriverFactory("sqlite", SqliteConfig, make)]
+    return [DriverFactory("sqlite", SqliteConfig, make, example={"path": "store.sqlite"})]

@@ -6,17 +6,16 @@ import asyncio
 import logging
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from registry_server.cli.options import options
+from registry_server.cli.drivers import drivers
+from registry_server.cli.options import ConfigPath, options
 from registry_server.operations import logging as server_logging
 from registry_server.settings import Configuration, Settings, load
 from registry_storage.drivers.api import RepairProgress
-from registry_storage.plugins import DriverDescription, describe_drivers
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,16 +25,7 @@ app = typer.Typer(
 )
 config = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
 app.add_typer(config, name="config")
-
-ConfigPath = Annotated[
-    Optional[Path],  # noqa: UP045 -- typer reads the annotation at run time
-    typer.Argument(
-        metavar="[CONFIG]",
-        help="The configuration file; without it the one that REGISTRY_CONFIGURATION_PATH names, "
-        "or none.",
-        show_default=False,
-    ),
-]
+app.add_typer(drivers, name="drivers")
 
 log = logging.getLogger("registry_server")
 
@@ -131,24 +121,6 @@ async def _repair(settings: Settings) -> tuple[str, ...]:
             status.update(f"{progress.repaired} of {progress.lacking} repaired")
     print(f"{progress.repaired} of {progress.lacking} repaired; {progress.blobs} blobs in all")
     return progress.failures
-
-
-@app.command()
-def drivers() -> None:
-    """List the storage drivers that are installed."""
-    table = Table("driver", "package", "keys", "state")
-    for driver in describe_drivers():
-        package = f"{driver.distribution} {driver.version}"
-        table.add_row(driver.name, package, ", ".join(driver.config_keys), _state(driver))
-    Console(soft_wrap=False).print(table)
-
-
-def _state(driver: DriverDescription) -> str:
-    if driver.problem:
-        return driver.problem
-    if driver.missing_sdk:
-        return f"needs {', '.join(driver.missing_sdk)}"
-    return "ready"
 
 
 @app.command()

@@ -226,7 +226,7 @@ def _factory(name: str) -> DriverFactory:
     def make(config: MemoryConfig, open_driver: OpenDriver) -> Driver:
         return MemoryDriver(name=name)
 
-    return DriverFactory(name, MemoryConfig, make)
+    return DriverFactory(name, MemoryConfig, make, example={})
 
 
 @hookimpl

@@ -35,7 +35,7 @@ def _of_storage(names: str) -> tuple[str, ...]:
 
 VALUES = _of_storage("digest errors manifests media_types names policy values")
 PURE = (DRIVER_API, *VALUES, *_of_storage("buffers bytes_cache hashing parts"))
-PUBLIC = (DRIVER_API, *VALUES, *_of_storage("plugins sync"))
+PUBLIC = (DRIVER_API, *VALUES, *_of_storage("plugins sync maintenance.probe"))
 """Beside the names in `registry_storage.__all__`."""
 
 DATABASE_LIBRARIES = ("sqlalchemy", "alembic", "sqlite3", "psycopg")

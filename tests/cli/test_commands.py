@@ -20,6 +20,25 @@ def test_drivers() -> None:
     told = run("drivers").stdout
     assert "filesystem" in told
     assert "memory" in told
+    assert "LocalFiles" in told
+    assert "10 MiB each" in told
+
+
+def test_drivers_check(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    done = run("drivers", "check", REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=str(root))
+    assert done.returncode == 0, done.stderr
+    assert "extensions: LocalFiles" in done.stdout
+    assert "delete what was written: ok" in done.stdout
+    assert [path for path in root.rglob("*") if path.is_file()] == []
+
+
+def test_drivers_check_says_what_fails(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.write_text("")
+    done = run("drivers", "check", REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=str(root))
+    assert done.returncode == 1
+    assert f"open the store: FAILED: {root}" in done.stdout
 
 
 def test_check_tells_warnings(tmp_path: Path) -> None:

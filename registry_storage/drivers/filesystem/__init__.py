@@ -44,4 +44,5 @@ def make(config: FilesystemConfig, open_driver: OpenDriver) -> Driver:
 @hookimpl
 def registry_storage_drivers() -> list[DriverFactory]:
     """The driver."""
-    return [DriverFactory("filesystem", FilesystemConfig, make)]
+    example = {"rootdirectory": "images"}
+    return [DriverFactory("filesystem", FilesystemConfig, make, example=example)]

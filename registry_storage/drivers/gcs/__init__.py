@@ -45,4 +45,4 @@ def make(config: GcsConfig, open_driver: OpenDriver) -> Driver:
 @hookimpl
 def registry_storage_drivers() -> list[DriverFactory]:
     """The driver."""
-    return [DriverFactory("gcs", GcsConfig, make, SDK)]
+    return [DriverFactory("gcs", GcsConfig, make, SDK, example={"bucket": "images"})]

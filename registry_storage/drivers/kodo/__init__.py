@@ -38,7 +38,8 @@ def make(name: str, config: KodoConfig, open_driver: OpenDriver) -> Driver:
 @hookimpl
 def registry_storage_drivers() -> list[DriverFactory]:
     """The driver under both its names."""
+    example = {"accesskey": "key", "secretkey": "secret", "bucket": "images"}
     return [
-        DriverFactory(name, KodoConfig, partial(make, name), sdk=("qiniu",))
+        DriverFactory(name, KodoConfig, partial(make, name), sdk=("qiniu",), example=example)
         for name in ("kodo", "qiniu")
     ]

@@ -48,4 +48,5 @@ def make(config: RadosConfig, open_driver: OpenDriver) -> Driver:
 @hookimpl
 def registry_storage_drivers() -> list[DriverFactory]:
     """The driver."""
-    return [DriverFactory("rados", RadosConfig, make, sdk=("rados",))]
+    example = {"poolname": "images"}
+    return [DriverFactory("rados", RadosConfig, make, sdk=("rados",), example=example)]

@@ -39,7 +39,7 @@ def _factory(name: str) -> DriverFactory:
             ) from error
         return S3Driver(config, name)
 
-    return DriverFactory(name, S3Config, make, SDK)
+    return DriverFactory(name, S3Config, make, SDK, example={"bucket": "images"})
 
 
 @hookimpl

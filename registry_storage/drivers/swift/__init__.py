@@ -46,4 +46,11 @@ def make(config: SwiftConfig, open_driver: OpenDriver) -> Driver:
 @hookimpl
 def registry_storage_drivers() -> list[DriverFactory]:
     """The driver."""
-    return [DriverFactory("swift", SwiftConfig, make, SDK)]
+    example = {
+        "authurl": "https://keystone.example.org/v3",
+        "username": "registry",
+        "password": "secret",
+        "tenant": "registry",
+        "container": "images",
+    }
+    return [DriverFactory("swift", SwiftConfig, make, SDK, example=example)]
