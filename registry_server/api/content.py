@@ -7,8 +7,8 @@ answered as such.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from registry_storage import Repository
 
 PIECE: Final = 256 * 1024
+Buffer = bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class BlobContent:
                 )
             return
         async with self.repository.read_blob(self.blob, part.start, part.stop) as pieces:
-            yield partial(_send_pieces, connection, pieces=pieces)
+            yield partial(_send_pieces, connection, pieces=pieces, size=self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,38 +73,83 @@ class RangesContent:
         path = self.repository.blob_path(self.blob)
         if path is not None:
             with _opened_file(path, self.blob) as file:
-                yield partial(_send_pieces, connection, pieces=self._pieces_of_file(file))
+                yield self._sender(connection, self._pieces_of_file(file))
             return
         # Reading an empty piece shows whether the blob is there at all.
         async with self.repository.read_blob(self.blob, 0, 0):
             pass
-        yield partial(_send_pieces, connection, pieces=self._pieces_of_store())
+        async with aclosing(self._pieces_of_store()) as pieces:
+            yield self._sender(connection, pieces)
 
-    async def _pieces_of_file(self, file: int) -> AsyncIterator[bytes]:
+    def _sender(self, connection: Connection, pieces: AsyncIterator[Buffer]) -> Send:
+        return partial(_send_pieces, connection, pieces=pieces, size=self.size)
+
+    async def _pieces_of_file(self, file: int) -> AsyncIterator[Buffer]:
         for head, part in self.layout.parts:
             yield head
             for start in range(part.start, part.stop, PIECE):
                 yield os.pread(file, min(PIECE, part.stop - start), start)
         yield self.layout.end
 
-    async def _pieces_of_store(self) -> AsyncIterator[bytes]:
-        for head, part in self.layout.parts:
-            yield head
-            async with self.repository.read_blob(self.blob, part.start, part.stop) as pieces:
-                async for piece in pieces:
-                    yield piece
+    async def _pieces_of_store(self) -> AsyncGenerator[Buffer]:
+        for run in self.layout.runs():
+            start, stop = run[0][1].start, run[-1][1].stop
+            async with self.repository.read_blob(self.blob, start, stop) as pieces:
+                reading = _Forward(pieces, start)
+                for head, part in run:
+                    yield head
+                    async for piece in reading.take(part):
+                        yield piece
         yield self.layout.end
 
 
-async def _send_pieces(connection: Connection, head: bytes, pieces: AsyncIterator[bytes]) -> None:
-    """Gathers small pieces, so that a thousand of them are not a thousand packets."""
+class _Forward:
+    """Pieces that begin at `position` of a blob, to take parts from that lie further and further.
+
+    What lies before and between the parts is dropped as it comes.
+    """
+
+    def __init__(self, pieces: AsyncIterator[bytes], position: int) -> None:
+        self._pieces = pieces
+        self._position = position
+        self._rest = memoryview(b"")
+        """Of the last piece; it begins at the position."""
+
+    async def take(self, part: ByteRange) -> AsyncIterator[memoryview]:
+        """The bytes of a part; fewer where the pieces end."""
+        while self._position < part.stop:
+            if not self._rest:
+                piece = await anext(self._pieces, None)
+                if piece is None:
+                    return
+                self._rest = memoryview(piece)
+            wanted = self._rest[max(0, part.start - self._position) : part.stop - self._position]
+            used = min(len(self._rest), part.stop - self._position)
+            self._rest = self._rest[used:]
+            self._position += used
+            yield wanted
+
+
+async def _send_pieces(
+    connection: Connection, head: bytes, pieces: AsyncIterator[Buffer], size: int
+) -> None:
+    """Gathers small pieces, so that a thousand of them are not a thousand packets.
+
+    Raises `DriverError` where they are not the `size` bytes that the head promised.
+    """
     gathered = bytearray(head)
+    left = size
     async for piece in pieces:
         gathered += piece
+        left -= len(piece)
+        if left < 0:
+            break
         if len(gathered) >= PIECE:
             connection.write(bytes(gathered))
             gathered.clear()
             await connection.drain()
+    if left:
+        raise DriverError(f"the store sent {size - left} bytes where {size} were stored")
     connection.write(bytes(gathered))
     await connection.drain()
 

@@ -6,12 +6,14 @@ Clients of zstd:chunked and eStargz layers ask for a thousand ranges in one requ
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 MAX_RANGES: Final = 2048
 """Asked for more, the whole is sent."""
+MAX_GAP: Final = 64 * 1024
+"""Bytes between two ranges that a store sends sooner than it answers one request more."""
 
 _SPEC = re.compile(r"[ \t]*(?:([0-9]{1,40})-([0-9]{0,40})|-([0-9]{1,40}))[ \t]*")
 
@@ -73,19 +75,33 @@ def _overlap(
     return ByteRange(start, stop) if start < stop else None
 
 
+Part = tuple[bytes, ByteRange]
+"""A range, after the bytes that go before it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Multipart:
     """A `multipart/byteranges` body: each range with what goes before it, and the closing line."""
 
-    parts: Sequence[tuple[bytes, ByteRange]]
+    parts: Sequence[Part]
     end: bytes
     size: int
     """Of the whole body, in bytes."""
 
+    def runs(self) -> Iterator[Sequence[Part]]:
+        """All parts in their order, in groups that one read serves: rising, with small gaps."""
+        run: list[Part] = []
+        for part in self.parts:
+            if run and not 0 <= part[1].start - run[-1][1].stop <= MAX_GAP:
+                yield run
+                run = []
+            run.append(part)
+        yield run
+
 
 def multipart(ranges: Sequence[ByteRange], size: int, media_type: str, boundary: str) -> Multipart:
     """Lay out the body that answers `ranges` of `size` bytes."""
-    parts = []
+    parts: list[Part] = []
     line_end = ""
     for part in ranges:
         head = (
