@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from aiohttp import HttpVersion11
 
-from registry_server.api.body import BodyInterrupted, check_framing, has_body
+from registry_server.api.body import BodyStalled, check_framing, has_body
 from registry_server.api.calls import Call, Context
 from registry_server.api.errors import Problem, reply_to_error, reply_to_problem
 from registry_server.api.paths import Resource, Target, parse_target
@@ -32,7 +32,7 @@ from registry_server.auth.access import (
 from registry_server.connections import CLOSED, KEPT, Sent
 from registry_server.operations.access_log import Access
 from registry_server.operations.metrics import Metrics
-from registry_storage.errors import RegistryError
+from registry_storage.errors import BodyInterrupted, RegistryError
 
 log = logging.getLogger(__name__)
 
@@ -204,8 +204,8 @@ class Dispatcher:
             case Problem():
                 return reply_to_problem(error)
             case BodyInterrupted():
-                problem = Problem(error.status, "SIZE_INVALID", str(error), close=True)
-                return reply_to_problem(problem)
+                status = 408 if isinstance(error, BodyStalled) else 400
+                return reply_to_problem(Problem(status, "SIZE_INVALID", str(error), close=True))
             case ConnectionError():
                 raise error
             case RegistryError():

@@ -1,13 +1,12 @@
 """The body of a request, as it arrives: counted, never decoded, and never waited for in vain.
 
-A body that breaks off raises `BodyInterrupted`, a `ConnectionError`: an upload keeps what came, and
-the client goes on from there.  A body that is malformed raises `Problem`, and nothing is kept.
+A body that breaks off raises `BodyInterrupted`: an upload keeps what came, and the client goes on
+from there.  A body that is malformed raises `Problem`, and nothing is kept.
 """
 
 from __future__ import annotations
 
 import asyncio
-from http import HTTPStatus
 from typing import Final
 
 from aiohttp import HttpVersion11
@@ -17,6 +16,7 @@ from aiohttp.web import RequestPayloadError
 
 from registry_server.api.errors import Problem
 from registry_server.api.requests import Request, is_odd
+from registry_storage.errors import BodyInterrupted
 
 SLOWEST: Final = 1024
 """Bytes a second: a body that is slower for the whole of the time limit has stalled."""
@@ -24,16 +24,8 @@ SLOWEST: Final = 1024
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class BodyInterrupted(ConnectionError):
-    """The client left, or stopped sending, before the body was complete."""
-
-    status: int = HTTPStatus.BAD_REQUEST
-
-
 class BodyStalled(BodyInterrupted):
     """The client stopped sending, or sends too slowly to be waited for."""
-
-    status = HTTPStatus.REQUEST_TIMEOUT
 
 
 def has_body(request: Request) -> bool:
@@ -124,8 +116,6 @@ class Body:
     async def _next(self) -> bytes:
         try:
             data = await self._read_in_time()
-        except BodyInterrupted:
-            raise
         except ConnectionError as error:
             raise self._broken_off() from error
         except (HttpProcessingError, RequestPayloadError) as error:

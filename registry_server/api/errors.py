@@ -1,8 +1,8 @@
 """What a client is told when something goes wrong (OCI Distribution Spec 1.1, "Error Codes").
 
-`TABLE` maps each error of the library to a status and a code; `Problem` is what the server itself
-finds wrong with a request.  Docker shows a person the message and nothing else, so the message
-carries the reason.
+`TABLE` maps each error of the library to a status and a code; a kind of one that a driver made for
+itself is answered as that one.  `Problem` is what the server itself finds wrong with a request.
+Docker shows a person the message and nothing else, so the message carries the reason.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def reply_to_error(error: errors.RegistryError, headers: Sequence[Header] = ()) 
 
     What went wrong on this side is for the log; a client is told only that it did.
     """
-    status, code = TABLE[type(error)]
+    status, code = next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
     if isinstance(error, errors.ManifestBlobUnknown):
         entries = [
             (code, f"the repository does not hold {digest}; push it first", {"digest": digest})

@@ -7,16 +7,17 @@ that holds nothing says `0-0`, as clients expect.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from registry_server.api.body import Body, BodyInterrupted, has_body
+from registry_server.api.body import Body, has_body
 from registry_server.api.calls import Call, required_digest
-from registry_server.api.errors import Problem, reply_to_error
+from registry_server.api.errors import reply_to_error
 from registry_server.api.replies import Header, Reply
 from registry_server.api.requests import single
 from registry_storage.digest import Digest, parse_algorithm
-from registry_storage.errors import UploadConflict, UploadUnknown
+from registry_storage.errors import RegistryError, UploadConflict, UploadUnknown
 from registry_storage.names import is_repository_name
 from registry_storage.values import UploadStatus
 
@@ -72,9 +73,10 @@ async def _put_whole(call: Call, digest: Digest) -> Reply:
         await call.repository.finish_upload(
             begun.id, digest, body, subject=subject, size=body.announced
         )
-    except (BodyInterrupted, Problem):
+    except Exception:
         # Nobody was told of this session, so nobody can go on with it.
-        await call.repository.cancel_upload(begun.id, subject=subject)
+        with suppress(RegistryError):
+            await call.repository.cancel_upload(begun.id, subject=subject)
         raise
     return _created(call, digest)
 
