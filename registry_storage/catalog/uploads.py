@@ -83,6 +83,11 @@ class Tail:
     data: bytes | None = None
     location: str | None = None
 
+    @property
+    def end(self) -> int:
+        """Where in the blob it ends."""
+        return self.offset + self.size
+
 
 _this = table.c.id == bindparam("upload_id")
 _this_open = (_this, table.c.state == "open")
@@ -196,9 +201,16 @@ def load(tx: Connection, repository: str, upload_id: str, subject: str) -> Sessi
     return Session(**{**row, "digest": Digest(row["digest"]) if row["digest"] else None})
 
 
-def tails(tx: Connection, upload_id: str) -> list[Tail]:
-    """The session's tails, in the blob's order."""
-    return [Tail(*row) for row in tx.execute(_TAILS, {"upload_id": upload_id})]
+def tails(tx: Connection, session: Session) -> list[Tail]:
+    """The session's tails, in the blob's order.
+
+    Raises `UploadConflict`, `UploadUnknown` where they are no longer those that the request found:
+    together with its own bytes they would not be the blob that it hashed.
+    """
+    found = [Tail(*row) for row in tx.execute(_TAILS, {"upload_id": session.id})]
+    if not found or (found[0].offset, found[-1].end) != (session.tails_from, session.offset):
+        raise refusal(tx, session.id)
+    return found
 
 
 def take_number(tx: Connection, upload_id: str) -> int:
@@ -256,7 +268,7 @@ def add_tail(
 
     Raises `UploadConflict` where other bytes came behind `session.offset` first, `UploadUnknown`.
     """
-    _advance(tx, session, tail.offset + tail.size, hash_state, terms)
+    _advance(tx, session, tail.end, hash_state, terms)
     tx.execute(
         insert(upload_tails),
         {

@@ -168,11 +168,11 @@ class Storing:
     # Tails
 
     async def tails(self) -> list[Buffer]:
-        """The bytes of the session's tails."""
+        """The bytes of the session's tails.  Raises `UploadConflict` where they are others now."""
         if not self.session.tails:
             return []
         pieces: list[Buffer] = []
-        for tail in await self._context.catalog.read(uploads.tails, self.session.id):
+        for tail in await self._context.catalog.read(uploads.tails, self.session):
             if tail.data is not None:
                 pieces.append(tail.data)
             else:
@@ -204,7 +204,7 @@ class Storing:
         await catalog.write(uploads.add_tail, self.session, tail, hash_state, terms=terms)
         self.session = replace(
             self.session,
-            offset=tail.offset + tail.size,
+            offset=tail.end,
             tails=self.session.tails + 1,
             hash_state=hash_state,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -101,7 +102,10 @@ async def test_of_two_that_add_bytes_at_one_offset_one_goes_on(catalog: Catalog)
     [refused] = [answer for answer in answers if answer is not None]
     assert isinstance(refused, UploadConflict)
     assert refused.offset == (await loaded(catalog)).offset
-    assert [tail.size for tail in await catalog.read(uploads.tails, UPLOAD)] == [refused.offset]
+    kept = await catalog.read(uploads.tails, await loaded(catalog))
+    assert [tail.size for tail in kept] == [refused.offset]
+    with pytest.raises(UploadConflict):
+        await catalog.read(uploads.tails, replace(session, tails_from=0, offset=1))
 
 
 async def test_a_part_takes_the_place_of_the_tails(catalog: Catalog) -> None:

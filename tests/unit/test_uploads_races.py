@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +12,17 @@ import pytest
 from registry_storage.catalog import Catalog, upload_ends, uploads
 from registry_storage.catalog.blobs import BlobRow
 from registry_storage.digest import Digest
-from registry_storage.drivers.api import BlobKind, Handle, KiB, Mark, Part, StoredBlob
+from registry_storage.drivers.api import (
+    BlobKind,
+    Buffer,
+    Buffers,
+    Driver,
+    Handle,
+    KiB,
+    Mark,
+    Part,
+    StoredBlob,
+)
 from registry_storage.drivers.wrappers.base import DelegatingDriver
 from registry_storage.errors import RegistryError, UploadConflict, UploadUnknown
 from tests.unit.uploading import LIMITS, REPOSITORY, Bench, body, held_back, open_bench
@@ -198,6 +208,40 @@ async def resumed(bench: Bench, upload: str, data: bytes) -> BlobRow:
             return await bench.uploads.finish(REPOSITORY, upload, "", digest, rest, start=offset)
         except UploadConflict as refused:
             offset = refused.offset
+
+
+@pytest.mark.parametrize("more", [100, 120 * KiB])
+async def test_no_blob_is_marked_that_holds_bytes_of_another_request(
+    benches: tuple[Bench, Bench], more: int
+) -> None:
+    """While the body of a PUT comes in, a PATCH adds a tail, or makes a part of the first one."""
+    one, other = benches
+    marked: list[tuple[Mark | None, bytes]] = []
+
+    class Watched(DelegatingDriver):
+        async def put_blob(self, blob_id: str, data: Buffers, mark: Mark | None) -> StoredBlob:
+            stored = await self.inner.put_blob(blob_id, data, mark)
+            marked.append((mark, await read_all(self.inner, stored.location)))
+            return stored
+
+    watched = open_bench(one.catalog, one.driver.limits, space=one.space, wrap=Watched)
+    upload = await one.begin()
+    await one.append(upload, DATA[:100])
+
+    async def overtaken() -> AsyncIterator[Buffer]:
+        yield DATA[100:120]
+        await other.append(upload, bytes(more))
+
+    digest = Digest.of(DATA[:120])
+    with pytest.raises(UploadConflict) as refused:
+        await watched.uploads.finish(REPOSITORY, upload, "", digest, overtaken())
+    assert refused.value.offset == 100 + more, "what another request added is still there"
+    assert all(mark is None or Digest.of(data) == mark.digest for mark, data in marked)
+
+
+async def read_all(driver: Driver, location: str) -> bytes:
+    async with driver.read_blob(location) as pieces:
+        return b"".join([piece async for piece in pieces])
 
 
 async def test_who_takes_over_finds_the_blob_marked_but_not_linked(
