@@ -25,17 +25,18 @@ def while_sending(request: Request) -> Failing:
     return failing
 
 
-def answering(status: int, reason: str, body: bytes = b"") -> Failing:
+def answer(method: str, url: str, status: int, reason: str, body: bytes = b"") -> requests.Response:
+    """One to that request."""
+    made = requests.Response()
+    made.status_code, made.reason = status, reason
+    made.raw = _Body(body)
+    made.request = requests.Request(method, url).prepare()
+    return made
+
+
+def answering(status: int, reason: str) -> Failing:
     """Has the store answer so."""
-
-    def request(_: HTTPConnection, method: str, url: str, **__: object) -> requests.Response:
-        answer = requests.Response()
-        answer.status_code, answer.reason = status, reason
-        answer.raw = _Body(body)
-        answer.request = requests.Request(method, url).prepare()
-        return answer
-
-    return while_sending(request)
+    return while_sending(lambda _, method, url, **__: answer(method, url, status, reason))
 
 
 def raising(error: Exception) -> Failing:

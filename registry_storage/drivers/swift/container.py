@@ -241,10 +241,17 @@ def _if_there(call: Callable[[], R]) -> R | None:
 
 def _found(headers: Mapping[str, str]) -> Found:
     return Found(
-        size=int(headers["content-length"]),
+        size=size_of(headers),
         stored_at=_stored_at(headers),
         is_manifest=headers.get("x-static-large-object", "").lower() == "true",
     )
+
+
+def size_of(headers: Mapping[str, str]) -> int:
+    """How many bytes an answer holds, or an object has."""
+    if "content-length" in headers:
+        return int(headers["content-length"])
+    raise DriverError("the store does not tell an object's size: does a proxy change its answers?")
 
 
 def _stored_at(headers: Mapping[str, str]) -> datetime:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -27,8 +29,11 @@ FAILURES: Final = (
     requests.RequestException,
     urllib3.exceptions.HTTPError,
     OSError,
+    EOFError,
+    json.JSONDecodeError,
+    zlib.error,
 )
-"""All that the SDKs raise."""
+"""All that the SDKs raise; the last three where an answer is not what it says it is."""
 
 _SECTION: Final = "storage.swift"
 _REFUSED_PARTS: Final = re.compile(rb", (?P<status>\d{3}) ")

@@ -6,6 +6,7 @@ from typing import Final
 
 from registry_storage.drivers.api import KiB
 from registry_storage.drivers.swift.account import Account, Opened
+from registry_storage.drivers.swift.container import size_of
 from registry_storage.errors import DriverUnavailable
 
 PIECE: Final = 512 * KiB
@@ -19,7 +20,7 @@ class Reading:
         self._account = account
         self._opened = opened
         self._location = location
-        self.left = int(opened.headers["content-length"]) if opened else 0
+        self.left = size_of(opened.headers) if opened else 0
 
     def next_piece(self) -> bytes:
         """Some bytes, not none.  Raises `TransientError` where the answer breaks off."""

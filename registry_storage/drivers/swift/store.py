@@ -109,6 +109,9 @@ class SwiftStore:
             raise
         if opened is None:
             raise _nothing_at(place)
+        if not whole and not opened.headers.get("content-range", "").startswith(f"bytes {start}-"):
+            self._account.release(opened, whole=False)
+            raise DriverError(f"the store ignores the range {byte_range} of {place.location}")
         return Reading(self._account, opened, place.location)
 
     def delete(self, places: Iterable[Place]) -> None:
