@@ -20,6 +20,7 @@ from registry_server.api.errors import Problem, reply_to_error, reply_to_problem
 from registry_server.api.paths import Resource, Target, parse_target
 from registry_server.api.replies import Reply, head_bytes, request_id
 from registry_server.api.requests import Request, origin_form
+from registry_server.api.rights import ACTIONS, needed_scopes
 from registry_server.api.routes import Need, Route, allowed_methods, find_route
 from registry_server.auth.access import (
     ANONYMOUS,
@@ -40,7 +41,6 @@ SMALL_REST: Final = 64 * 1024
 """An unread body up to this size is read away, so that the connection can be kept."""
 CLIENT_LEFT: Final = 499
 """In the log, where no answer could be sent."""
-_ACTIONS: Final = {Need.PULL: Action.PULL, Need.PUSH: Action.PUSH, Need.DELETE: Action.DELETE}
 
 
 class AccessRecorder(Protocol):
@@ -96,53 +96,60 @@ class Dispatcher:
         route = find_route(request.method, target.resource)
         if route is None:
             raise _method_not_allowed(request.method, target.resource)
-        subject = exchange.subject = await self._identify(request)
+        subject = exchange.subject = await self._identify(request, route, target)
         decision = self._decide(route, target, subject)
         repository = self._repository(target.name) if target.name else None
         return await route.handler(
             Call(self._context, request, target, subject, decision, repository)  # type: ignore[arg-type]
         )
 
-    async def _identify(self, request: Request) -> Subject:
+    async def _identify(self, request: Request, route: Route, target: Target) -> Subject:
         authorization = request.headers.get("Authorization")
         access = self._context.access
         subject = access.identify_cached(authorization)
         if subject is not None:
             return subject
         try:
-            return await access.identify(authorization, client=request.remote)
-        except CredentialsRefused:
-            raise self._log_in("the user name or the password is wrong") from None
+            subject = await access.identify(authorization, client=request.remote)
+        except CredentialsRefused as error:
+            raise self._log_in(error.told, self._challenge(None, route, target)) from None
+        if subject.is_late and target.resource is not Resource.UPLOAD:
+            raise self._log_in("the token has expired", self._challenge(None, route, target))
+        return subject
         except TooManyLogins as error:
             headers = [("Retry-After", str(error.retry_after))]
             raise Problem(429, "TOOMANYREQUESTS", str(error), headers=headers) from None
 
     def _decide(self, route: Route, target: Target, subject: Subject) -> Decision | None:
         """Let in, or raise `Problem`."""
-        if route.need is Need.NOTHING:
+        access = self._context.access
+        if route.need is Need.LOGIN or route.need is Need.LIST:
+            is_let_in = access.admits if route.need is Need.LOGIN else access.may_list
+            if not is_let_in(subject):
+                challenge = self._challenge(subject, route, target)
+                raise self._log_in("log in to use this registry", challenge)
             return None
-        if route.need is Need.LOGIN:
-            if subject.is_anonymous and self._context.access.challenge is not None:
-                raise self._log_in("log in to use this registry")
-            return None
-        action = _ACTIONS[route.need]
-        decision = self._context.access.decide(subject, target.name, action)
+        action = ACTIONS[route.need]
+        decision = access.decide(subject, target.name, action)
         if not decision.allowed:
-            raise self._refusal(target, subject, action)
+            raise self._refusal(route, target, subject, action)
         if action is not Action.PULL:
             self._check_changes_are_on(action)
         return decision
 
-    def _refusal(self, target: Target, subject: Subject, action: Action) -> Problem:
+    def _refusal(self, route: Route, target: Target, subject: Subject, action: Action) -> Problem:
         """Who may not read a repository is not told whether there is one."""
-        if subject.is_anonymous and self._context.access.challenge is not None:
-            return self._log_in(f"log in to {action} {target.name}")
+        challenge = self._challenge(subject, route, target)
+        if challenge is not None:
+            return self._log_in(f"log in to {action} {target.name}", challenge)
         if action is Action.PULL:
             return Problem(404, "NAME_UNKNOWN", f"there is no repository {target.name} for you")
         return Problem(403, "DENIED", f"{subject.name} has no right to {action} {target.name}")
 
-    def _log_in(self, message: str) -> Problem:
-        challenge = self._context.access.challenge
+    def _challenge(self, subject: Subject | None, route: Route, target: Target) -> str | None:
+        return self._context.access.challenge(subject, needed_scopes(route.need, target))
+
+    def _log_in(self, message: str, challenge: str | None) -> Problem:
         headers = [("WWW-Authenticate", challenge)] if challenge is not None else []
         return Problem(401, "UNAUTHORIZED", message, headers=headers)
 

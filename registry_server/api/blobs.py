@@ -87,7 +87,7 @@ def _requested_ranges(call: Call, blob: BlobInfo) -> Sequence[ByteRange]:
 
 
 def _headers(call: Call, *others: Header) -> tuple[Header, ...]:
-    visibility = "public" if call.context.access.challenge is None else "private"
+    visibility = "public" if call.context.access.is_open else "private"
     return (
         ("Docker-Content-Digest", call.digest),
         ("ETag", f'"{call.digest}"'),

@@ -65,6 +65,10 @@ class Call:
         """Whether whoever asks may also read that repository."""
         return self.context.access.decide(self.subject, repository, Action.PULL).allowed
 
+    def may_see(self, repository: str) -> bool:
+        """Whether the catalog shows whoever asks that repository."""
+        return self.context.access.may_see(self.subject, repository)
+
     def url(self, *parts: str) -> str:
         """The URL of something in the target's repository: `url("blobs", digest)`."""
         return "/".join((f"{self.context.authority}/v2/{self.target.name}", *parts))

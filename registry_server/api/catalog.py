@@ -11,7 +11,7 @@ _BATCH = 1000
 
 
 async def list_repositories(call: Call) -> Reply:
-    """Those that whoever asks may pull, in byte order; a page is full unless it is the last."""
+    """Those that whoever asks may see, in byte order; a page is full unless it is the last."""
     page = requested_page(call.parameters(), call.context.settings.catalog.maxentries)
     found = await _readable(call, page.after, page.size + 1)
     shown = found[: page.size]
@@ -26,7 +26,7 @@ async def _readable(call: Call, after: str, count: int) -> list[str]:
     batch_size = max(_BATCH, count)
     while len(found) < count:
         batch = await call.context.registry.repositories(after=after, limit=batch_size)
-        found += [name for name in batch if call.may_pull(name)]
+        found += [name for name in batch if call.may_see(name)]
         if len(batch) < batch_size:
             break
         after = batch[-1]

@@ -37,8 +37,8 @@ class Need(Enum):
 
     LOGIN = auto()
     """A login, where there is access control at all: `docker login` asks here."""
-    NOTHING = auto()
-    """The handler shows to everybody what they may see."""
+    LIST = auto()
+    """The right to ask for the catalog; the handler shows what they may see."""
     PULL = auto()
     PUSH = auto()
     DELETE = auto()
@@ -56,7 +56,7 @@ class Route:
 
 ROUTES: Final = (
     Route("GET", Resource.BASE, Need.LOGIN, get_base),
-    Route("GET", Resource.CATALOG, Need.NOTHING, list_repositories),
+    Route("GET", Resource.CATALOG, Need.LIST, list_repositories),
     Route("GET", Resource.TAGS, Need.PULL, list_tags),
     Route("GET", Resource.MANIFEST, Need.PULL, get_manifest),
     Route("HEAD", Resource.MANIFEST, Need.PULL, head_manifest),

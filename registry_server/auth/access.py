@@ -12,6 +12,7 @@ files or rules:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -25,10 +26,25 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What a request would need to be allowed; as text it is what a token server is asked for."""
+
+    kind: str
+    name: str
+    actions: str
+    """Joined by commas."""
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}:{self.actions}"
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """Who asks.  The empty name is nobody in particular: no credentials were sent."""
 
     name: str = ""
+    is_late: bool = False
+    """Their token has expired, but so lately that they may end uploads that they began."""
 
     @property
     def is_anonymous(self) -> bool:
@@ -51,6 +67,11 @@ class Decision:
 class CredentialsRefused(Exception):
     """Credentials were sent and are not valid; they never make the request an anonymous one."""
 
+    @property
+    def told(self) -> str:
+        """What a client is told: of passwords, the same whatever was wrong with them."""
+        return "the user name or the password is wrong"
+
 
 class TooManyLogins(Exception):
     """Passwords are being tried too fast; `retry_after` is in seconds."""
@@ -63,8 +84,8 @@ class TooManyLogins(Exception):
 class Access(ABC):
     """One way of access control, as the settings choose it."""
 
-    challenge: str | None
-    """The value of `WWW-Authenticate` for a 401; None where nobody ever needs to log in."""
+    is_open: bool
+    """Whether nobody ever needs to log in."""
 
     @abstractmethod
     async def start(self) -> None:
@@ -91,3 +112,23 @@ class Access(ABC):
     @abstractmethod
     def decide(self, subject: Subject, repository: str, action: Action) -> Decision:
         """May `subject` do that to `repository`?  Never blocks."""
+
+    @abstractmethod
+    def challenge(self, subject: Subject | None, scopes: Sequence[Scope]) -> str | None:
+        """The value of `WWW-Authenticate` that asks `subject` for what gives them `scopes`.
+
+        `subject` is None where credentials were refused.  The answer is None where there is nothing
+        to ask for: whatever they send, they will not be allowed.
+        """
+
+    def admits(self, subject: Subject) -> bool:
+        """Whether they may use the registry at all, whatever they may do to which repository."""
+        return self.is_open or not subject.is_anonymous
+
+    def may_list(self, subject: Subject) -> bool:
+        """Whether they may ask for the catalog; it shows what `may_see` allows."""
+        return True
+
+    def may_see(self, subject: Subject, repository: str) -> bool:
+        """Whether the catalog shows them that repository."""
+        return self.decide(subject, repository, Action.PULL).allowed

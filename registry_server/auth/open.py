@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from registry_server.auth.access import ANONYMOUS, Access, Action, Decision, Subject
+from collections.abc import Sequence
+
+from registry_server.auth.access import ANONYMOUS, Access, Action, Decision, Scope, Subject
 from registry_server.auth.policy import OPEN, decide
 
 
 class OpenAccess(Access):
     """For a registry that only this machine can reach, or that is meant to be open."""
 
-    challenge = None
+    is_open = True
 
     async def start(self) -> None:
         """There is nothing to follow."""
@@ -25,3 +27,6 @@ class OpenAccess(Access):
 
     def decide(self, subject: Subject, repository: str, action: Action) -> Decision:
         return decide(OPEN, subject, repository, action)
+
+    def challenge(self, subject: Subject | None, scopes: Sequence[Scope]) -> None:
+        """Nobody is refused."""

@@ -11,7 +11,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 
@@ -21,6 +21,7 @@ from registry_server.auth.access import (
     Action,
     CredentialsRefused,
     Decision,
+    Scope,
     Subject,
     TooManyLogins,
 )
@@ -47,10 +48,12 @@ class UserAccess(Access):
     Making one reads both files.  Raises `ConfigurationInvalid`.
     """
 
+    is_open = False
+
     def __init__(
         self, settings: HtpasswdSettings, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.challenge = f'Basic realm="{settings.realm}"'
+        self._challenge = f'Basic realm="{settings.realm}"'
         self._passwords = FollowedFile("auth.htpasswd.path", settings.path, parse_passwords)
         self._rules = (
             FollowedFile("auth.htpasswd.policy", settings.policy, parse_policy)
@@ -143,6 +146,9 @@ class UserAccess(Access):
                 self._decisions.clear()
             self._decisions[key] = decision
         return decision
+
+    def challenge(self, subject: Subject | None, scopes: Sequence[Scope]) -> str | None:
+        return self._challenge if subject is None or subject.is_anonymous else None
 
     @property
     def _policy(self) -> Policy:
