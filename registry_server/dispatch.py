@@ -113,12 +113,12 @@ class Dispatcher:
             subject = await access.identify(authorization, client=request.remote)
         except CredentialsRefused as error:
             raise self._log_in(error.told, self._challenge(None, route, target)) from None
-        if subject.is_late and target.resource is not Resource.UPLOAD:
-            raise self._log_in("the token has expired", self._challenge(None, route, target))
-        return subject
         except TooManyLogins as error:
             headers = [("Retry-After", str(error.retry_after))]
             raise Problem(429, "TOOMANYREQUESTS", str(error), headers=headers) from None
+        if subject.is_late and target.resource is not Resource.UPLOAD:
+            raise self._log_in("the token has expired", self._challenge(None, route, target))
+        return subject
 
     def _decide(self, route: Route, target: Target, subject: Subject) -> Decision | None:
         """Let in, or raise `Problem`."""
