@@ -67,6 +67,7 @@ async def problem(settings: Mapping[str, Any]) -> DriverError:
         (403, "Forbidden", AccessDenied, "give the user the right"),
         (404, "Not Found", DriverError, "look at storage.swift.container"),
         (408, "Request Timeout", DriverTimeout, "try again"),
+        (409, "Conflict", DriverUnavailable, "a segment is missing"),
         (413, "Request Entity Too Large", NoSpace, "raise the quota"),
         (422, "Unprocessable Entity", DriverUnavailable, "damaged on their way"),
         (429, "Too Many Requests", Throttled, "try again later"),

@@ -43,6 +43,7 @@ _BY_STATUS: Final[dict[int, tuple[type[DriverError], str]]] = {
     403: (AccessDenied, "give the user the right to read and write there"),
     404: (DriverError, f"the container is gone: restore it, or look at {_SECTION}.container"),
     408: (DriverTimeout, "try again"),
+    409: (DriverUnavailable, "another change was under way, or a segment is missing: try again"),
     413: (NoSpace, "a quota is used up, or the object too large: raise the quota"),
     422: (DriverUnavailable, "the bytes were damaged on their way: try again"),
     429: (Throttled, "try again later"),
