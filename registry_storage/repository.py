@@ -5,15 +5,17 @@ Every call is one step: it has happened whole, and durably, when it returns, or 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 from registry_storage.bytes_cache import BytesCache
-from registry_storage.catalog import Catalog, blobs, garbage, manifests, tags
+from registry_storage.catalog import Catalog, blobs, manifests, tags
 from registry_storage.catalog.blobs import BlobRow
 from registry_storage.catalog.manifests import ManifestRecord, ManifestRow
 from registry_storage.digest import Digest
@@ -35,7 +37,7 @@ from registry_storage.errors import (
     ReadOnlyStore,
     RepositoryUnknown,
 )
-from registry_storage.manifests import ParsedManifest, parse_manifest
+from registry_storage.manifests import ManifestRules, ParsedManifest, parse_manifest
 from registry_storage.names import parse_tag
 from registry_storage.policy import StorePolicy
 from registry_storage.uploads import Uploads
@@ -43,6 +45,9 @@ from registry_storage.values import BlobInfo, Manifest, PushedManifest, Referrer
 
 SMALL_BLOB: Final = 64 * KiB
 """Blobs up to this size are served from memory where they are remembered."""
+
+LARGE_MANIFEST: Final = 64 * KiB
+"""Manifests above this size are understood on a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,35 +274,33 @@ class Repository:
                 f"the manifest has {len(payload)} bytes; "
                 f"{store.policy.max_manifest_size} are allowed"
             )
-        found = Digest.of(payload, digest.algorithm if digest else "sha256")
-        if digest is not None and found != digest:
-            raise DigestInvalid(f"the manifest's digest is {found}, not {digest}")
-        parsed = parse_manifest(payload, media_type, store.policy.manifests)
         names = tuple(dict.fromkeys(parse_tag(tag) for tag in tags))
-        location = await self._store_payload(found, payload)
-        record = _record(found, parsed, payload, location, store.driver.name)
-        await self._link_manifest(record, names, may_move_tags, actor)
+        understand = partial(_understand, payload, media_type, digest, store.policy.manifests)
+        # A large document takes so long that other requests would notice.
+        large = len(payload) > LARGE_MANIFEST
+        found, parsed = await asyncio.to_thread(understand) if large else understand()
+        record = _record(found, parsed, payload, store.driver.name)
+        await self._list_manifest(record, names, may_move_tags, actor)
         subject = parsed.subject.digest if parsed.subject else None
         return PushedManifest(found, parsed.media_type, subject, names, len(payload))
 
-    async def _store_payload(self, digest: Digest, payload: bytes) -> str:
-        """Make the bytes durable in the driver, unless they are: the catalog could be lost."""
-        location = await self._store.catalog.read(manifests.payload_location, digest)
-        if location is None:
-            mark = Mark(BlobKind.MANIFEST, digest)
-            location = (await self._store.driver.put_blob(uuid4().hex, [payload], mark)).location
-        return location
-
-    async def _link_manifest(
+    async def _list_manifest(
         self, record: ManifestRecord, names: Sequence[str], may_move_tags: bool, actor: str
     ) -> None:
-        """The transaction that makes the manifest visible; if it fails, the bytes are given up."""
+        """Make the bytes durable in the driver, for the catalog could be lost; then list them."""
         store = self._store
+        location = await store.catalog.read(
+            manifests.prepare, self.name, record, names, may_move_tags=may_move_tags
+        )
+        if location is None:
+            mark = Mark(BlobKind.MANIFEST, Digest(record.digest))
+            stored = await store.driver.put_blob(uuid4().hex, [record.payload], mark)
+            location = stored.location
         try:
             await store.catalog.write(
                 manifests.put,
                 self.name,
-                record,
+                replace(record, location=location),
                 names,
                 lease=store.lease,
                 garbage_delay=store.garbage_delay,
@@ -305,9 +308,7 @@ class Repository:
                 actor=actor,
             )
         except BaseException:
-            await store.catalog.write(
-                garbage.add, record.location, record.driver, delay=store.garbage_delay
-            )
+            store.uploads.discard(location)
             raise
 
     async def delete_manifest(self, digest: Digest, *, actor: str = "") -> None:
@@ -364,14 +365,20 @@ def _blob_info(row: BlobRow) -> BlobInfo:
     return BlobInfo(Digest(row.digest), row.size, row.location)
 
 
-def _record(
-    digest: Digest, parsed: ParsedManifest, payload: bytes, location: str, driver: str
-) -> ManifestRecord:
+def _understand(
+    payload: bytes, media_type: str | None, digest: Digest | None, rules: ManifestRules
+) -> tuple[Digest, ParsedManifest]:
+    found = Digest.of(payload, digest.algorithm if digest else "sha256")
+    if digest is not None and found != digest:
+        raise DigestInvalid(f"the manifest's digest is {found}, not {digest}")
+    return found, parse_manifest(payload, media_type, rules)
+
+
+def _record(digest: Digest, parsed: ParsedManifest, payload: bytes, driver: str) -> ManifestRecord:
     return ManifestRecord(
         digest=digest,
         media_type=parsed.media_type,
         payload=payload,
-        location=location,
         driver=driver,
         blobs=tuple((blob.digest, blob.size) for blob in parsed.blobs),
         optional_blobs=tuple(blob.digest for blob in parsed.optional_blobs),

@@ -6,7 +6,7 @@ is read about them under that lock holds until the end of the transaction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from registry_storage.catalog.protocols import (
     REPOSITORY_BLOBS,
     fresh,
     lock_sized_blobs,
+    sized_blobs,
 )
 from registry_storage.catalog.references import References, Surroundings
 from registry_storage.catalog.tables import manifest_payloads, manifests
@@ -57,14 +58,15 @@ class ReferrerRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ManifestRecord:
-    """A manifest to be listed, whose bytes are durable at `location`."""
+    """A manifest to be listed."""
 
     digest: str
     media_type: str
     payload: bytes
-    location: str
     driver: str
-    blobs: tuple[tuple[str, int | None], ...] = ()
+    location: str = ""
+    """Where its bytes are durable; "" while they are not."""
+    blobs: tuple[tuple[str, int], ...] = ()
     """Digests and sizes, as the manifest has them, of what the repository must hold."""
     optional_blobs: tuple[str, ...] = ()
     """Those it may lack: layers that are kept elsewhere."""
@@ -149,11 +151,6 @@ def payload(tx: Connection, digest: str) -> bytes | None:
     return tx.scalar(PAYLOAD, {"digest": digest})
 
 
-def payload_location(tx: Connection, digest: str) -> str | None:
-    """Where the driver keeps the bytes of a manifest that some repository lists."""
-    return tx.scalar(_PAYLOAD_LOCATION, {"digest": digest})
-
-
 def referrers(
     tx: Connection,
     repository: str,
@@ -183,6 +180,27 @@ def promise(tx: Connection, repository: str, reference: str, *, lease: int) -> M
     return find(tx, repository, found.digest)
 
 
+def prepare(
+    tx: Connection,
+    repository: str,
+    record: ManifestRecord,
+    names: Sequence[str],
+    *,
+    may_move_tags: bool,
+) -> str | None:
+    """Raise what `put` would raise now; return where the bytes lie, if they are stored.
+
+    It spares the store bytes that would only be given up again.  Nothing is locked or promised:
+    `put` decides.
+    """
+    repository_id = repositories.find(tx, repository)
+    if not may_move_tags:
+        _moved_tags(tags.named(tx, repository_id, names), record.digest, names, may_move_tags)
+    sizes = sized_blobs(tx, repository_id, (blob for blob, _ in record.blobs))
+    _check_blobs_and_children(record, sizes, MANIFESTS.held(tx, repository_id, record.children))
+    return tx.scalar(_PAYLOAD_LOCATION, {"digest": record.digest})
+
+
 def put(
     tx: Connection,
     repository: str,
@@ -205,7 +223,7 @@ def put(
     """
     repository_id = repositories.lock_or_make(tx, repository)
     around = references.around_push(tx, repository_id, record.digest, list(names))
-    moved = _moved_tags(around, record.digest, names, may_move_tags)
+    moved = _moved_tags(around.tags, record.digest, names, may_move_tags)
     location = _store_payload(tx, record, garbage_delay)
     refers = _lock_what_changes(tx, repository_id, record, around)
     _list(tx, repository_id, record, lease)
@@ -217,12 +235,12 @@ def put(
 
 
 def _moved_tags(
-    around: Surroundings, digest: str, names: Sequence[str], may_move_tags: bool
+    tagged: Mapping[str, str], digest: str, names: Sequence[str], may_move_tags: bool
 ) -> list[str]:
-    moved = [name for name in names if around.tags.get(name) != digest]
-    taken = next((name for name in moved if name in around.tags), None)
+    moved = [name for name in names if tagged.get(name) != digest]
+    taken = next((name for name in moved if name in tagged), None)
     if taken is not None and not may_move_tags:
-        raise TagExists(f"tag {taken} names {around.tags[taken]}, and you may not move it")
+        raise TagExists(f"tag {taken} names {tagged[taken]}, and you may not move it")
     return moved
 
 
@@ -256,14 +274,14 @@ def _lock_what_changes(
 
 
 def _check_blobs_and_children(
-    record: ManifestRecord, sizes: Mapping[str, int], listed: set[str]
+    record: ManifestRecord, sizes: Mapping[str, int], listed: Collection[str]
 ) -> None:
     missing = [blob for blob, _ in record.blobs if blob not in sizes]
     missing += [child for child in record.children if child not in listed]
     if missing:
         raise ManifestBlobUnknown(list(dict.fromkeys(missing)))
     for blob, size in record.blobs:
-        if size is not None and size != sizes[blob]:
+        if size != sizes[blob]:
             raise ManifestInvalid(
                 f"{blob} has {sizes[blob]} bytes, the manifest says {size}: correct its size"
             )

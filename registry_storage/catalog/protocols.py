@@ -21,6 +21,7 @@ from sqlalchemy import (
     Connection,
     Exists,
     Row,
+    Select,
     Table,
     bindparam,
     case,
@@ -109,7 +110,8 @@ class HeldRows:
             table.c.repository_id == bindparam("of_repository"),
             table.c.digest.in_(bindparam("digests", expanding=True)),
         )
-        self._lock = select(table.c.digest).where(*these).order_by(table.c.digest).with_for_update()
+        self._held = select(table.c.digest).where(*these)
+        self._lock = self._held.order_by(table.c.digest).with_for_update()
         self._settle = (
             update(table)
             .where(*these, unstamped != named)
@@ -131,13 +133,26 @@ class HeldRows:
             .values(leased_until=lease_end)
         )
 
+    def held(self, tx: Connection, repository_id: int | None, digests: Iterable[str]) -> set[str]:
+        """Those of `digests` whose rows are there now."""
+        return self._which(tx, self._held, repository_id, digests)
+
     def lock(self, tx: Connection, repository_id: int, digests: Iterable[str]) -> set[str]:
         """Lock the rows of `digests` that are there, in the order of digests; return which."""
-        held: set[str] = set()
+        return self._which(tx, self._lock, repository_id, digests)
+
+    def _which(
+        self,
+        tx: Connection,
+        look: Select[Any],
+        repository_id: int | None,
+        digests: Iterable[str],
+    ) -> set[str]:
+        found: set[str] = set()
         for chunk in in_chunks(digests):
             given = {"of_repository": repository_id, "digests": chunk}
-            held.update(tx.scalars(self._lock, given).all())
-        return held
+            found.update(tx.scalars(look, given).all())
+        return found
 
     def settle(
         self, tx: Connection, repository_id: int, digests: Iterable[str], *, lease: int
@@ -195,20 +210,32 @@ MANIFESTS = HeldRows(
     ),
 )
 
-_LOCK_SIZED = (
+_SIZED = (
     select(repository_blobs.c.digest, blobs.c.size)
     .join(blobs, blobs.c.digest == repository_blobs.c.digest)
     .where(repository_blobs.c.repository_id == bindparam("repository_id"))
     .where(repository_blobs.c.digest.in_(bindparam("digests", expanding=True)))
-    .order_by(repository_blobs.c.digest)
-    .with_for_update(of=repository_blobs)
 )
+_LOCK_SIZED = _SIZED.order_by(repository_blobs.c.digest).with_for_update(of=repository_blobs)
+
+
+def sized_blobs(
+    tx: Connection, repository_id: int | None, digests: Iterable[str]
+) -> dict[str, int]:
+    """As `REPOSITORY_BLOBS.held`; return which are there and how many bytes they have."""
+    return _sizes(tx, _SIZED, repository_id, digests)
 
 
 def lock_sized_blobs(tx: Connection, repository_id: int, digests: Iterable[str]) -> dict[str, int]:
     """As `REPOSITORY_BLOBS.lock`; return which are there and how many bytes they have."""
+    return _sizes(tx, _LOCK_SIZED, repository_id, digests)
+
+
+def _sizes(
+    tx: Connection, look: Select[Any, Any], repository_id: int | None, digests: Iterable[str]
+) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for chunk in in_chunks(digests):
         given = {"repository_id": repository_id, "digests": chunk}
-        sizes.update((digest, size) for digest, size in tx.execute(_LOCK_SIZED, given).all())
+        sizes.update((digest, size) for digest, size in tx.execute(look, given).all())
     return sizes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, bindparam, select
 from sqlalchemy import delete as sql_delete
@@ -22,6 +22,10 @@ _NAMES = (
 )
 _this = (tags.c.repository_id == bindparam("repository_id"), tags.c.name == bindparam("name"))
 _DIGEST = select(tags.c.digest).where(*_this)
+_NAMED = select(tags.c.name, tags.c.digest).where(
+    tags.c.repository_id == bindparam("repository_id"),
+    tags.c.name.in_(bindparam("names", expanding=True)),
+)
 _DELETE = sql_delete(tags).where(*_this)
 _DELETE_ALL_OF = sql_delete(tags).where(
     tags.c.repository_id == bindparam("repository_id"), tags.c.digest == bindparam("digest")
@@ -40,6 +44,12 @@ def names(tx: Connection, repository: str, after: str, limit: int) -> list[str] 
         return None
     given = {"repository_id": repository_id, "after": after, "limit": limit}
     return list(tx.scalars(_NAMES, given).all())
+
+
+def named(tx: Connection, repository_id: int | None, names: Sequence[str]) -> dict[str, str]:
+    """What those of the tags `names` that exist name."""
+    rows = tx.execute(_NAMED, {"repository_id": repository_id, "names": names})
+    return {row.name: row.digest for row in rows.all()}
 
 
 def delete(tx: Connection, repository: str, tag: str, *, lease: int, actor: str = "") -> None:

@@ -150,6 +150,10 @@ class Uploads:
             self._context.later(self._publishing.drop(session.id, session.version))
             raise
 
+    def discard(self, location: str) -> None:
+        """See to it that bytes go which no row names, even if the request is being cancelled."""
+        self._context.discard(location)
+
     # Adding bytes
 
     async def _keep(self, session: Session, intake: Intake) -> Session:

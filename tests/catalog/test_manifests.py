@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import replace
 
 import pytest
@@ -62,12 +63,14 @@ async def test_all_that_is_missing_is_named_in_order(catalog: Catalog) -> None:
     await push_blob(catalog, "here")
     await push_blob(catalog, "layer", OTHER)
     wanted = record("image", ["z", "here", "layer", "a", "z"], children=(digest("child"),))
+    missing = tuple(digest(name) for name in ("z", "layer", "a", "child"))
+    with pytest.raises(ManifestBlobUnknown) as foreseen:
+        await catalog.read(manifests.prepare, REPOSITORY, wanted, ["latest"], may_move_tags=True)
     with pytest.raises(ManifestBlobUnknown) as refused:
         await catalog.write(
             manifests.put, REPOSITORY, wanted, ["latest"], may_move_tags=True, **TERMS
         )
-    missing = [digest(name) for name in ("z", "layer", "a", "child")]
-    assert list(refused.value.missing) == missing
+    assert foreseen.value.missing == refused.value.missing == missing
     assert await find(catalog, "latest") is None
     assert await count(catalog, t.manifest_payloads) == 0
 
@@ -75,14 +78,30 @@ async def test_all_that_is_missing_is_named_in_order(catalog: Catalog) -> None:
 async def test_a_blob_must_have_the_size_that_the_manifest_says(catalog: Catalog) -> None:
     await push_blob(catalog, "layer")
     wrong = replace(record("image"), blobs=((digest("layer"), 4),))
-    with pytest.raises(ManifestInvalid, match=r"has 5 bytes, the manifest says 4"):
+    said = r"has 5 bytes, the manifest says 4"
+    with pytest.raises(ManifestInvalid, match=said):
+        await catalog.read(manifests.prepare, REPOSITORY, wrong, [], may_move_tags=True)
+    with pytest.raises(ManifestInvalid, match=said):
         await catalog.write(manifests.put, REPOSITORY, wrong, [], may_move_tags=True, **TERMS)
 
 
-async def test_a_size_that_the_manifest_leaves_out_is_not_compared(catalog: Catalog) -> None:
+async def test_what_is_acceptable_is_foreseen_with_the_place_of_its_bytes(
+    catalog: Catalog,
+) -> None:
+    def foreseen(name: str, repository: str = REPOSITORY) -> Awaitable[str | None]:
+        image = record(name, ["layer"])
+        return catalog.read(
+            manifests.prepare, repository, image, ["latest", "new"], may_move_tags=False
+        )
+
     await push_blob(catalog, "layer")
-    open_size = replace(record("image"), blobs=((digest("layer"), None),))
-    await catalog.write(manifests.put, REPOSITORY, open_size, [], may_move_tags=True, **TERMS)
+    assert await foreseen("image") is None
+    await push(catalog, "image", ["latest"], ["layer"])
+    assert await foreseen("image") == "manifest-image"
+    with pytest.raises(TagExists):
+        await foreseen("other")
+    with pytest.raises(ManifestBlobUnknown):
+        await foreseen("image", "team/new")
 
 
 async def test_a_thousand_references(catalog: Catalog) -> None:
@@ -129,7 +148,6 @@ async def test_the_bytes_are_stored_once_and_the_second_copy_is_garbage(catalog:
     copy = record("image", location="second-copy")
     linked = await catalog.write(manifests.put, OTHER, copy, [], may_move_tags=True, **TERMS)
     assert linked == "manifest-image"
-    assert await catalog.read(manifests.payload_location, digest("image")) == "manifest-image"
     assert await catalog.write(garbage.due, 10) == ["second-copy"]
 
 

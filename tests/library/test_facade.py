@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,11 @@ from registry_storage import (
     image_index,
     image_manifest,
     media_types,
+    open_driver,
     sync,
 )
+from registry_storage.drivers.api import BlobKind, Buffers, Mark, StoredBlob
+from registry_storage.drivers.wrappers.base import DelegatingDriver
 from registry_storage.errors import (
     BlobUnknown,
     ConfigurationInvalid,
@@ -154,6 +158,62 @@ async def test_a_size_that_is_not_the_blobs_is_refused(registry: Registry) -> No
     wrong = BlobInfo(config.digest, 3, config.location)
     with pytest.raises(ManifestInvalid, match="2 bytes"):
         await repository.put_manifest(image_manifest(wrong, []))
+
+
+async def test_nothing_is_stored_of_a_manifest_that_is_refused(registry: Registry) -> None:
+    repository = registry.repository("a")
+    await push_image(repository, b"layer", "latest")
+    config = await repository.put_blob(b"{}")
+    absent = BlobInfo(Digest.of(b"absent"), 6, "")
+    before = await stored_manifests(registry)
+    for payload, tag, error in (
+        (image_manifest(config, [absent]), "new", ManifestBlobUnknown),
+        (image_manifest(replace(config, size=3), []), "new", ManifestInvalid),
+        (image_index([descriptor(absent, media_types.OCI_MANIFEST)]), "new", ManifestBlobUnknown),
+        (image_manifest(config, []), "latest", TagExists),
+    ):
+        with pytest.raises(error):
+            await repository.put_manifest(payload, tags=[tag], may_move_tags=False)
+    assert await stored_manifests(registry) == before
+
+
+async def test_bytes_of_a_manifest_that_is_refused_after_all_are_given_up(
+    tmp_path: Path,
+) -> None:
+    """The layer goes between the first look and the transaction that decides."""
+
+    class Slow(DelegatingDriver):
+        async def put_blob(self, blob_id: str, data: Buffers, mark: Mark | None) -> StoredBlob:
+            stored = await self.inner.put_blob(blob_id, data, mark)
+            if mark is not None and mark.kind is BlobKind.MANIFEST:
+                await repository.delete_blob(config.digest)
+            return stored
+
+    driver = Slow(open_driver("filesystem", {"rootdirectory": str(tmp_path)}))
+    url, policy = f"sqlite:///{tmp_path}/catalog.sqlite", StorePolicy(garbage_delay=0)
+    async with await Registry.open(driver, catalog_url=url, policy=policy) as registry:
+        repository = registry.repository("a")
+        config = await repository.put_blob(b"{}")
+        with pytest.raises(ManifestBlobUnknown):
+            await repository.put_manifest(image_manifest(config, []))
+    async with await Registry.open(driver, catalog_url=url, policy=policy) as registry:
+        await registry.janitor().tick()
+        assert await stored_manifests(registry) == []
+
+
+async def stored_manifests(registry: Registry) -> list[str]:
+    return [blob.location async for blob in registry.driver.list_blobs(BlobKind.MANIFEST)]
+
+
+@pytest.mark.parametrize("size", [100, 200_000])
+async def test_a_manifest_of_any_size_is_understood(registry: Registry, size: int) -> None:
+    repository = registry.repository("a")
+    config = await repository.put_blob(b"{}")
+    payload = image_manifest(config, [], annotations={"text": "x" * size})
+    pushed = await repository.put_manifest(payload)
+    assert (await repository.manifest(pushed.digest)).payload == payload
+    with pytest.raises(ManifestInvalid, match="not JSON"):
+        await repository.put_manifest(payload[:-1])
 
 
 async def test_a_manifest_has_the_digest_it_is_pushed_by(registry: Registry) -> None:
