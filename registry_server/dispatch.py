@@ -18,7 +18,7 @@ from registry_server.api.body import BodyStalled, check_framing, has_body
 from registry_server.api.calls import Call, Context
 from registry_server.api.errors import Problem, reply_to_error, reply_to_problem
 from registry_server.api.paths import Resource, Target, parse_target
-from registry_server.api.replies import Reply, head_bytes, request_id
+from registry_server.api.replies import Header, Reply, head_bytes, request_id
 from registry_server.api.requests import Request, origin_form
 from registry_server.api.rights import ACTIONS, needed_scopes
 from registry_server.api.routes import Need, Route, allowed_methods, find_route
@@ -33,6 +33,7 @@ from registry_server.auth.access import (
 from registry_server.connections import CLOSED, KEPT, Sent
 from registry_server.operations.access_log import Access
 from registry_server.operations.metrics import Metrics
+from registry_server.settings.model import Settings
 from registry_storage.errors import BodyInterrupted, RegistryError
 
 log = logging.getLogger(__name__)
@@ -59,11 +60,7 @@ class Dispatcher:
         self._metrics = metrics
         self._access_log = access_log
         self._repository = lru_cache(maxsize=4096)(context.registry.repository)
-        self._more_headers = tuple(
-            (name, value)
-            for name, values in context.settings.http.headers.items()
-            for value in values
-        )
+        self._more_headers = _more_headers(context.settings)
 
     async def __call__(self, request: Request) -> Sent:
         """Answer one request; what comes back tells the protocol whether to keep the connection."""
@@ -269,6 +266,13 @@ class _Exchange:
         self.status = 0
         """0 until the first byte of the answer is on its way."""
         self.size = 0
+
+
+def _more_headers(settings: Settings) -> tuple[Header, ...]:
+    """What every answer carries besides: no cache may show to one what another may see."""
+    vary = () if settings.auth.is_open else (("Vary", "Authorization"),)
+    configured = settings.http.headers.items()
+    return (*vary, *((name, value) for name, values in configured for value in values))
 
 
 def _understood(request: Request) -> Target:

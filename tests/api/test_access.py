@@ -127,6 +127,16 @@ def test_the_base_asks_for_a_login(guarded: Guarded, nobody: Client) -> None:
             assert client.get("/v2/").status == 200
 
 
+def test_no_cache_may_show_to_one_what_another_may_see(
+    client: Client, ann: Client, nobody: Client
+) -> None:
+    """Every answer depends on who asks, the refusals too; without access control none does."""
+    for asker in (ann, nobody):
+        for target in ("/v2/", "/v2/_catalog", "/v2/team/app/tags/list", "/v2/nowhere"):
+            assert asker.get(target).header("Vary") == "Authorization"
+    assert client.get("/v2/").header("Vary") is None
+
+
 @pytest.mark.parametrize("target", ["/livez", "/readyz"])
 def test_health_needs_no_login(nobody: Client, target: str) -> None:
     assert nobody.get(target).status == 200
