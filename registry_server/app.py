@@ -16,6 +16,7 @@ from registry_server.api.replies import request_id
 from registry_server.api.requests import Request, is_odd, origin_form
 from registry_server.auth import Access, make_access
 from registry_server.connections import Server, check_values_in_force
+from registry_server.crowd import Crowd, allow_many_files
 from registry_server.dispatch import Dispatcher
 from registry_server.listening import BACKLOG
 from registry_server.operations.access_log import AccessLog
@@ -83,12 +84,17 @@ class Application:
     """The distribution API, and the pages beside it, behind one HTTP server."""
 
     def __init__(
-        self, settings: Settings, dispatcher: Dispatcher, pages: web.Server, health: Health
+        self,
+        settings: Settings,
+        crowd: Crowd,
+        dispatcher: Dispatcher,
+        pages: web.Server,
+        health: Health,
     ) -> None:
         self.health = health
         self._dispatcher = dispatcher
         self._pages = pages
-        self.server = Server(self._handle, self._make_request, settings.http.timeouts)
+        self.server = Server(self._handle, self._make_request, settings.http.timeouts, crowd)
         check_values_in_force(self.server)
 
     def _make_request(self, message: Any, payload: Any, protocol: Any, *others: Any) -> Any:
@@ -116,7 +122,8 @@ async def make_application(
     await pages.setup()
     resources.push_async_callback(pages.cleanup)
     assert pages.server is not None
-    return Application(settings, dispatcher, pages.server, health)
+    crowd = Crowd(settings.http.connections, allow_many_files())
+    return Application(settings, crowd, dispatcher, pages.server, health)
 
 
 def _pages(health: Health, headers: Mapping[str, Sequence[str]]) -> web.Application:

@@ -4,6 +4,7 @@ aiohttp gives parsing, pipelining, keep-alive and flow control.  What it leaves 
 
 - time limits for a head that does not end and for an answer that is not read;
 - a client that shuts its sending half still gets its answers;
+- connections beyond their number are told so, and end;
 - a malformed request is one line of JSON for the client and none in the log;
 - the values in force are checked at start, for aiohttp drops all of them when it knows one not.
 """
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from aiohttp.streams import StreamReader
     from aiohttp.web_protocol import _RequestFactory
 
+    from registry_server.crowd import Crowd
     from registry_server.settings.model import TimeoutSettings
 
 SWEEP_SECONDS: Final = 1.0
@@ -90,6 +92,12 @@ class Connection(web.RequestHandler):
         return self._waiter is not None and not self._messages
 
     @property
+    def remote(self) -> str:
+        """The address of whoever opened it; empty for a Unix socket."""
+        peer = self.peername
+        return str(peer[0]) if isinstance(peer, tuple) else ""
+
+    @property
     def is_plain(self) -> bool:
         """Whether bytes go to the socket as they are, without TLS."""
         return self.ssl_context is None
@@ -117,6 +125,17 @@ class Connection(web.RequestHandler):
         if self.transport is not None:
             _reset(self.transport)
         self.force_close()
+
+    # Beyond the number
+
+    def turn_away(self) -> None:
+        """Answer whatever is asked here with 503; the question must come as soon as a head."""
+        self._request_handler = self._refuse
+        self.head_began = self._loop.time()
+
+    async def _refuse(self, request: Any) -> web.StreamResponse:
+        message = "too many connections; use fewer at a time, or come back later"
+        return self._answer(Problem(503, "UNAVAILABLE", message, close=True))
 
     # Reading
 
@@ -213,6 +232,9 @@ class Connection(web.RequestHandler):
         else:
             self.log_exception("failed at a page", exc_info=exc)
             problem = Problem(500, "UNKNOWN", "the registry failed at this", close=True)
+        return self._answer(problem)
+
+    def _answer(self, problem: Problem) -> web.StreamResponse:
         reply = reply_to_problem(problem)
         assert isinstance(reply.body, bytes)
         self.write(head_bytes(reply, request_id(None), "close") + reply.body)
@@ -250,9 +272,11 @@ class Server(web.Server):
         handler: Callable[[Any], Awaitable[web.StreamResponse]],
         request_factory: _RequestFactory,
         limits: TimeoutSettings,
+        crowd: Crowd,
     ) -> None:
         super().__init__(handler, request_factory=request_factory, **_options(limits))
         self.limits = limits
+        self._crowd = crowd
         self._sweeper = self._loop.create_task(self._sweep())
         self._someone_left = asyncio.Event()
 
@@ -266,7 +290,13 @@ class Server(web.Server):
                 if connection.has_waited_too_long(transport, self.limits):  # type: ignore[attr-defined]
                     _reset(transport)
 
+    def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if not self._crowd.enter(handler.remote):
+            handler.turn_away()
+
     def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+        self._crowd.leave(handler.remote)
         task = handler._task_handler
         super().connection_lost(handler, exc)
         if task is None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
-
+from registry_server.crowd import address_of
 from registry_server.settings.model import RedirectSettings
 
 
@@ -17,11 +16,5 @@ def is_sent_away(rules: RedirectSettings, agent: str, remote: str) -> bool:
         return False
     if not rules.networks or not remote:
         return True
-    address = _address(remote)
+    address = address_of(remote)
     return not any(address in network for network in rules.networks)
-
-
-def _address(remote: str) -> IPv4Address | IPv6Address:
-    """The address, without the zone of a local one; IPv4 also where it came through IPv6."""
-    address = ip_address(remote.partition("%")[0])
-    return getattr(address, "ipv4_mapped", None) or address

@@ -63,8 +63,7 @@ class Request:
     @property
     def remote(self) -> str:
         """The address of whoever opened the connection; empty for a Unix socket."""
-        peer = self.connection.peername
-        return str(peer[0]) if isinstance(peer, tuple) else ""
+        return self.connection.remote
 
     # What aiohttp's protocol asks of a request.
 

@@ -190,6 +190,20 @@ class TimeoutSettings(Section):
     keepalive: Duration = Field(75.0, gt=0, description="Between two requests on a connection.")
 
 
+class ConnectionSettings(Section):
+    total: int = Field(
+        10_000,
+        ge=1,
+        description="In each process; at most a third of the files that it may have open.",
+    )
+    peraddress: int = Field(
+        256,
+        ge=1,
+        description="From one address (of IPv6: from one /64), in each process. Loopback is not "
+        "counted; a proxy on another host needs more.",
+    )
+
+
 class HTTPSettings(Section):
     addr: ListenAddress = Field(
         Address("127.0.0.1", 5000),
@@ -210,6 +224,9 @@ class HTTPSettings(Section):
     )
     tls: TLSSettings = _section(TLSSettings, "Encryption by the registry itself.")
     timeouts: TimeoutSettings = _section(TimeoutSettings, "When to give up on a client.")
+    connections: ConnectionSettings = _section(
+        ConnectionSettings, "How many connections are served; more are answered 503."
+    )
 
     @field_validator("headers", mode="before")
     @classmethod

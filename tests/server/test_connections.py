@@ -10,7 +10,8 @@ import pytest
 
 from registry_server import connections
 from registry_server.connections import Server, check_values_in_force
-from registry_server.settings.model import TimeoutSettings
+from registry_server.crowd import Crowd
+from registry_server.settings.model import ConnectionSettings, TimeoutSettings
 from tests.server.conftest import Address, Serve, begin
 from tests.server.wire import Wire, begin_upload, request, statuses
 
@@ -32,7 +33,8 @@ async def server() -> AsyncIterator[Server]:
     async def never(_: object) -> None:
         raise AssertionError
 
-    server = Server(never, lambda *_: None, TimeoutSettings())  # type: ignore[arg-type, return-value]
+    crowd = Crowd(ConnectionSettings(), open_files=100)
+    server = Server(never, lambda *_: None, TimeoutSettings(), crowd)  # type: ignore[arg-type, return-value]
     yield server
     await server.shutdown(0)
 

@@ -1,0 +1,89 @@
+"""How many connections one process takes, in all and from one address.
+
+Somebody who opens thousands must not keep others out.  Loopback is not counted: there a proxy or a
+test stands for many clients.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+import time
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from registry_server.settings.model import ConnectionSettings
+
+COMPLAINT_SECONDS: Final = 60.0
+_NETWORK: Final = slice(8)
+"""Of the bytes of an IPv6 address: a /64 is what one client gets."""
+
+log = logging.getLogger(__name__)
+
+
+def address_of(remote: str) -> IPv4Address | IPv6Address:
+    """The address, without the zone of a local one; IPv4 also where it came through IPv6."""
+    address = ip_address(remote.partition("%")[0])
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def client_of(remote: str) -> bytes:
+    """What stands for the client at an address: all IPv6 addresses of one network are the same.
+
+    Empty for loopback, and for a Unix socket, whose address is empty.
+    """
+    if not remote:
+        return b""
+    address = address_of(remote)
+    if address.is_loopback:
+        return b""
+    return address.packed if address.version == 4 else address.packed[_NETWORK]
+
+
+def allow_many_files() -> int:
+    """Raise this process's limit of open files as far as the system lets it; what it is then."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
+
+
+class Crowd:
+    """The connections of one process.
+
+    A connection that serves a blob has three files open; `open_files` is how many there may be.
+    """
+
+    def __init__(self, settings: ConnectionSettings, open_files: int) -> None:
+        self._most = min(settings.total, open_files // 3)
+        self._most_of_a_client = settings.peraddress
+        self._size = 0
+        self._sizes: dict[bytes, int] = {}
+        self._complained = -COMPLAINT_SECONDS
+
+    def enter(self, remote: str) -> bool:
+        """Count a connection from that address; whether there is room for it."""
+        client = client_of(remote)
+        self._size += 1
+        size = self._sizes[client] = self._sizes.get(client, 0) + 1
+        if client and size > self._most_of_a_client:
+            self._complain(f"more than {self._most_of_a_client} from {remote}")
+            return False
+        if self._size > self._most:
+            self._complain(f"more than {self._most} in all")
+            return False
+        return True
+
+    def leave(self, remote: str) -> None:
+        """Count no longer what `enter` counted, whatever it answered."""
+        client = client_of(remote)
+        self._size -= 1
+        self._sizes[client] -= 1
+        if not self._sizes[client]:
+            del self._sizes[client]
+
+    def _complain(self, reason: str) -> None:
+        now = time.monotonic()
+        if now - self._complained >= COMPLAINT_SECONDS:
+            self._complained = now
+            log.warning("connections are turned away: %s (http.connections)", reason)
