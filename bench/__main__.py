@@ -11,13 +11,13 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import report, servers
+from bench import report, s3, servers
 from bench.content import GiB
 from bench.limits import LIMITS, Effort
-from bench.ratios import RATIOS, Stage, compare
+from bench.ratios import RATIOS, Ratio, Stage, compare
 from bench.tools import missing_programs
 
-KEYS = [*(row.key for row in RATIOS), *(row.key for row in LIMITS)]
+KEYS = [row.key for rows in (RATIOS, s3.ROWS, LIMITS) for row in rows]
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -60,6 +60,7 @@ def _measure(options: argparse.Namespace, scratch: Path) -> Iterator[str]:
     yield report.conditions(servers.docker_registry_version())
     yield from _ratios(wanted, options, scratch)
     if not options.rehearsal:
+        yield from _ratios_on_s3(wanted, options, scratch)
         yield from _limits(wanted, effort, scratch)
 
 
@@ -72,16 +73,35 @@ def _effort(options: argparse.Namespace) -> Effort:
 def _ratios(
     wanted: Sequence[str] | None, options: argparse.Namespace, scratch: Path
 ) -> Iterator[str]:
-    rows = [row for row in RATIOS if wanted is None or row.key in wanted]
-    if not rows:
-        return
+    if rows := _chosen(RATIOS, wanted):
+        with ExitStack() as stack:
+            running = _start(stack, scratch, rehearsal=options.rehearsal)
+            yield from _table(rows, running, options, scratch)
+
+
+def _ratios_on_s3(
+    wanted: Sequence[str] | None, options: argparse.Namespace, scratch: Path
+) -> Iterator[str]:
+    if rows := _chosen(s3.ROWS, wanted):
+        with s3.on_one_gateway(scratch) as running:
+            yield from _table(rows, running, options, scratch)
+
+
+def _chosen(rows: Sequence[Ratio], wanted: Sequence[str] | None) -> list[Ratio]:
+    return [row for row in rows if wanted is None or row.key in wanted]
+
+
+def _table(
+    rows: Sequence[Ratio],
+    running: Sequence[servers.Server],
+    options: argparse.Namespace,
+    scratch: Path,
+) -> Iterator[str]:
     stage = Stage(scratch, seconds=1 if options.quick else 5, rounds=1 if options.quick else 3)
-    with ExitStack() as stack:
-        running = _start(stack, scratch, rehearsal=options.rehearsal)
-        yield ""
-        yield from report.comparison_heading(running)
-        for row in rows:
-            yield report.comparison_row(compare(row, stage, running))
+    yield ""
+    yield from report.comparison_heading(running)
+    for row in rows:
+        yield report.comparison_row(compare(row, stage, running))
 
 
 def _start(stack: ExitStack, scratch: Path, *, rehearsal: bool) -> list[servers.Server]:

@@ -67,6 +67,7 @@ class Connection:
         body: bytes | Iterable[bytes] = b"",
         size: int | None = None,
         media_type: str = "application/octet-stream",
+        accept: str = "*/*",
     ) -> Answer:
         """Send one request and read its answer.
 
@@ -75,7 +76,7 @@ class Connection:
         length = len(body) if isinstance(body, bytes) else size
         head = (
             f"{method} {path} HTTP/1.1\r\n{self._common}"
-            f"Content-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
+            f"Accept: {accept}\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
         ).encode()
         if isinstance(body, bytes):
             self._socket.sendall(head + body)
@@ -156,6 +157,18 @@ def push_image(
         push(connection, repository, data)
     put_manifest(connection, repository, tag, image.manifest)
     return len(blobs) * (4 if as_docker else 3) + 1
+
+
+def pull_image(connection: Connection, repository: str, tag: str, image: Image) -> int:
+    """Get the manifest, the config and the layers; answers how many requests that took."""
+    path = f"/v2/{repository}"
+    connection.request("GET", f"{path}/manifests/{tag}", expect=200, accept=MANIFEST_TYPE)
+    blobs = [image.config, *image.layers]
+    for data in blobs:
+        answer = connection.request("GET", f"{path}/blobs/{digest_of(data)}", expect=200)
+        if answer.body != data:
+            raise UnexpectedAnswer(f"{path}: other bytes came back than were pushed")
+    return len(blobs) + 1
 
 
 def put_manifest(connection: Connection, repository: str, tag: str, manifest: bytes) -> None:

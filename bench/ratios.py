@@ -87,7 +87,7 @@ def _median(samples: Sequence[Sample]) -> Sample:
     )
 
 
-class _Meter:
+class Meter:
     """Adds up time, and the server's CPU time, around pieces of work."""
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ def _repeated_gets(
 ) -> Sample:
     headers = [*server.headers, f"Accept: {accept}"]
     wrk(url, connections=connections, seconds=1, headers=headers)  # warm
-    meter = _Meter()
+    meter = Meter()
     with meter.on(server):
         load = wrk(url, connections=connections, seconds=seconds, headers=headers)
     return Sample(load.requests / load.seconds, meter.cpu / load.requests)
@@ -128,22 +128,22 @@ def _blob_gets(size: int, connections: int) -> Callable[[Stage, Server, int], Sa
     return measure
 
 
-def _large_blob_get(stage: Stage, server: Server, _number: int) -> Sample:
+def large_blob_get(stage: Stage, server: Server, _number: int) -> Sample:
     size, url = 256 * MiB, stage.blob(server, 256 * MiB)
     curl_get(url, size=size, headers=server.headers)  # warm
-    meter, loads = _Meter(), []
+    meter, loads = Meter(), []
     with meter.on(server):
         loads += [curl_get(url, size=size, headers=server.headers) for _ in range(stage.seconds)]
     return _transfer(size, loads, meter)
 
 
-def _large_blob_push(stage: Stage, server: Server, number: int) -> Sample:
+def large_blob_push(stage: Stage, server: Server, number: int) -> Sample:
     blob = Blob(256 * MiB, f"push {number}")
     file = stage.scratch / "blob"
     with file.open("wb") as output:
         output.writelines(blob.pieces())
         os.fsync(output.fileno())
-    meter = _Meter()
+    meter = Meter()
     with meter.on(server):
         with server.connect() as connection:
             location = begin_upload(connection, REPOSITORY)
@@ -153,14 +153,14 @@ def _large_blob_push(stage: Stage, server: Server, number: int) -> Sample:
     return _transfer(blob.size, [load], meter)
 
 
-def _transfer(size: int, loads: Sequence[Load], meter: _Meter) -> Sample:
+def _transfer(size: int, loads: Sequence[Load], meter: Meter) -> Sample:
     seconds = sum(load.seconds for load in loads)
     return Sample(size * len(loads) / MiB / seconds, meter.cpu / len(loads))
 
 
 def _image_pushes(*, as_docker: bool) -> Callable[[Stage, Server, int], Sample]:
     def measure(stage: Stage, server: Server, number: int) -> Sample:
-        meter, pushed, requests = _Meter(), 0, 0
+        meter, pushed, requests = Meter(), 0, 0
         with server.connect() as connection:
             while meter.seconds < stage.seconds:
                 tag = f"{'patch' if as_docker else 'put'}-{number}-{pushed}"
@@ -179,8 +179,8 @@ RATIOS: tuple[Ratio, ...] = (
     Ratio("manifest", "manifest GET by tag, 32 connections", "/s", 12, 24, _manifest_by_tag),
     Ratio("blob4k", "4 KiB blob GET, 32 connections", "/s", 25, 50, _blob_gets(4 * KiB, 32)),
     Ratio("blob1m", "1 MiB blob GET, 8 connections", "/s", 3, 6, _blob_gets(MiB, 8)),
-    Ratio("blob256m", "256 MiB blob GET, one connection", "MiB/s", 1, None, _large_blob_get),
-    Ratio("push256m", "256 MiB blob push, POST + PUT", "MiB/s", 2.5, 3.2, _large_blob_push),
+    Ratio("blob256m", "256 MiB blob GET, one connection", "MiB/s", 1, None, large_blob_get),
+    Ratio("push256m", "256 MiB blob push, POST + PUT", "MiB/s", 2.5, 3.2, large_blob_push),
     Ratio(
         "image",
         "image of ten 4 KiB layers, POST + PUT",

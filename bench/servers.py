@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +34,14 @@ _POLICY = {
     ],
 }
 
+_UNWANTED = {"AWS_CA_BUNDLE"}
+"""Where it is set, docker-registry 2.8 ends at once on S3."""
+
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
+
+
+Storage = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +74,18 @@ class Server:
 
 
 @contextmanager
-def ours(scratch: Path, *, workers: int, name: str | None = None) -> Iterator[Server]:
-    """This project's server: filesystem and SQLite, htpasswd and a policy file, logs on."""
+def ours(
+    scratch: Path, *, workers: int, name: str | None = None, storage: Storage | None = None
+) -> Iterator[Server]:
+    """This project's server: SQLite, htpasswd and a policy file, logs on.
+
+    `storage` is that section of its configuration; None: the filesystem.
+    """
     name = name or f"ours-{workers}"
     folder = _folder(scratch, name)
     port = _free_port()
     config = folder / "config.yml"
-    config.write_text(yaml.safe_dump(_our_config(folder, port)))
+    config.write_text(yaml.safe_dump(_our_config(folder, port, storage)))
     command = [sys.executable, "-m", "registry_server", "serve", str(config)]
     command += ["--workers", str(workers)]
     login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
@@ -85,12 +96,17 @@ def ours(scratch: Path, *, workers: int, name: str | None = None) -> Iterator[Se
 
 
 @contextmanager
-def docker_registry(scratch: Path, *, name: str = "docker-registry") -> Iterator[Server]:
-    """Debian's registry: filesystem, its package's configuration, without any access control."""
+def docker_registry(
+    scratch: Path, *, name: str = "docker-registry", storage: Storage | None = None
+) -> Iterator[Server]:
+    """Debian's registry: its package's configuration, without any access control.
+
+    `storage` is the driver's part of that section; None: the filesystem.
+    """
     folder = _folder(scratch, name)
     port = _free_port()
     config = folder / "config.yml"
-    config.write_text(yaml.safe_dump(_peer_config(folder, port)))
+    config.write_text(yaml.safe_dump(_peer_config(folder, port, storage)))
     with _running(["docker-registry", "serve", str(config)], folder / "log") as process:
         server = Server(name, port, process.pid, folder / "storage", None)
         _wait_until_ready(server, process, folder / "log")
@@ -106,27 +122,27 @@ def docker_registry_version() -> str:
     return found[0] if found else done.stdout.strip()
 
 
-def _our_config(folder: Path, port: int) -> dict[str, object]:
+def _our_config(folder: Path, port: int, storage: Storage | None) -> dict[str, object]:
     (folder / "policy.yml").write_text(yaml.safe_dump(_POLICY))
     hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt()).decode()
     (folder / "htpasswd").write_text(f"{USER}:{hashed}\n")
     access = {"realm": "bench", "path": f"{folder}/htpasswd", "policy": f"{folder}/policy.yml"}
     return {
-        "storage": {"filesystem": {"rootdirectory": f"{folder}/storage"}},
+        "storage": dict(storage or _files(folder)),
         "http": {"addr": f"127.0.0.1:{port}"},
         "auth": {"htpasswd": access},
         "data": {"directory": f"{folder}/data"},
     }
 
 
-def _peer_config(folder: Path, port: int) -> dict[str, object]:
+def _peer_config(folder: Path, port: int, storage: Storage | None) -> dict[str, object]:
     return {
         "version": 0.1,
         "log": {"fields": {"service": "registry"}},
         "storage": {
             "cache": {"blobdescriptor": "inmemory"},
-            "filesystem": {"rootdirectory": f"{folder}/storage"},
             "delete": {"enabled": True},
+            **(storage or _files(folder)),
         },
         "http": {
             "addr": f"127.0.0.1:{port}",
@@ -134,6 +150,10 @@ def _peer_config(folder: Path, port: int) -> dict[str, object]:
         },
         "health": {"storagedriver": {"enabled": True, "interval": "10s", "threshold": 3}},
     }
+
+
+def _files(folder: Path) -> Storage:
+    return {"filesystem": {"rootdirectory": f"{folder}/storage"}}
 
 
 def _folder(scratch: Path, name: str) -> Path:
@@ -153,7 +173,11 @@ def _free_port() -> int:
 def _running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={k: v for k, v in os.environ.items() if k not in _UNWANTED},
         )
     try:
         yield process

@@ -173,6 +173,14 @@ def running_gateway(cluster: CephCluster) -> Iterator[str]:
         yield address
 
 
+def new_s3_account(cluster: CephCluster, gateway: str) -> S3Account:
+    """The gateway's account for S3."""
+    account = S3Account(gateway, secrets.token_hex(8), secrets.token_hex(16))
+    keys = ("--access-key", account.access_key, "--secret-key", account.secret_key)
+    _administer(cluster, "user", "create", "--uid", "s3", "--display-name", "s3", *keys)
+    return account
+
+
 def _write_settings(cluster: CephCluster) -> None:
     for name in ("mon", "osd", "rgw"):
         (cluster.folder / name).mkdir()
@@ -226,7 +234,7 @@ def _osd(cluster: CephCluster) -> Iterator[None]:
 def _daemon(
     cluster: CephCluster, program: str, name: str, ready: Callable[[], bool]
 ) -> Iterator[None]:
-    command = [program, "-f", "--name", name, "--conf", cluster.conffile]
+    command: list[str | Path] = [program, "-f", "--name", name, "--conf", cluster.conffile]
     log = cluster.folder / f"{program}.log"
     with spawn(command, log=log) as process:
         wait_until_ready(process, ready, log=log)
@@ -258,10 +266,7 @@ def rgw(ceph: CephCluster) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def rgw_s3(ceph: CephCluster, rgw: str) -> S3Account:
     """An account of the gateway that nobody else uses through S3."""
-    account = S3Account(rgw, secrets.token_hex(8), secrets.token_hex(16))
-    keys = ("--access-key", account.access_key, "--secret-key", account.secret_key)
-    _administer(ceph, "user", "create", "--uid", "s3", "--display-name", "s3", *keys)
-    return account
+    return new_s3_account(ceph, rgw)
 
 
 @pytest.fixture(scope="session")
