@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ import requests
 import urllib3
 from swiftclient.exceptions import ClientException  # type: ignore[import-untyped]
 
-from registry_storage.drivers.api import MiB, Part
+from registry_storage.drivers.api import MiB, Part, Redirects
 from registry_storage.drivers.swift.account import Cluster
 from registry_storage.drivers.swift.config import SwiftConfig
 from registry_storage.drivers.swift.container import Pieces
@@ -37,6 +38,7 @@ from registry_storage.testing.material import Held, content, new_id, read_all
 from tests.cli.certificates import make_certificate
 from tests.drivers.swift_answers import answering
 from tests.drivers.test_s3_failures import tls_server
+from tests.services.ceph import SwiftAccount
 from tests.services.containers import scratch_folder
 from tests.services.processes import free_port
 from tests.services.swift import SwiftServer
@@ -193,6 +195,23 @@ async def test_what_a_crash_in_a_deletion_leaves_is_an_upload_that_can_be_aborte
         await driver.abort_upload(handle)
         assert folder.names() == []
         await driver.close()
+
+
+@pytest.mark.xdist_group("ceph")
+async def test_no_redirects_where_the_store_takes_no_such_key(
+    rgw_swift: SwiftAccount, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The gateway keeps a container's key, and lets nobody in with it."""
+    with scratch_folder(rgw_swift) as folder, caplog.at_level(logging.WARNING):
+        settings = {**folder.settings, "tempurlcontainerkey": True, "secretkey": "its own"}
+        driver = open_driver("swift", settings)
+        redirects = driver.extension(Redirects)
+        assert redirects is not None
+        await driver.start()
+        blob = await driver.put_blob(new_id(), [b"hello"], None)
+        assert await redirects.blob_url(blob.location, 60) is None
+        await driver.close()
+    assert "clients are not redirected" in caplog.text
 
 
 async def test_a_host_that_is_not_there() -> None:

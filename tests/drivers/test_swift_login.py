@@ -5,7 +5,6 @@ Keystone is a fake of our own; the Swift behind it is real.
 
 from __future__ import annotations
 
-import logging
 import secrets
 import time
 import urllib.error
@@ -259,20 +258,6 @@ async def test_a_url_expires_and_serves_one_method_only(folder: ScratchFolder) -
     for spoilt in (url.replace("temp_url_expires=", "temp_url_expires=9"), url.split("&")[0]):
         with pytest.raises(urllib.error.HTTPError, match="401"):
             fetched(spoilt)
-
-
-@pytest.mark.xdist_group("ceph")
-async def test_no_redirects_where_the_store_takes_no_such_key(
-    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The gateway keeps a container's key, and lets nobody in with it."""
-    with scratch_folder(request.getfixturevalue("rgw_swift")) as folder:
-        settings = {**folder.settings, "tempurlcontainerkey": True, "secretkey": "its own"}
-        with caplog.at_level(logging.WARNING):
-            async with started(settings) as driver:
-                blob = await driver.put_blob(new_id(), [HELLO], None)
-                assert await driver.blob_url(blob.location, 60) is None  # type: ignore[attr-defined]
-    assert "clients are not redirected" in caplog.text
 
 
 async def test_who_may_do_nothing_is_told_what_is_missing(
