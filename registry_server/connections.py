@@ -26,6 +26,7 @@ from aiohttp.streams import EMPTY_PAYLOAD
 
 from registry_server.api.errors import Problem, reply_to_problem
 from registry_server.api.replies import head_bytes, request_id
+from registry_server.crowd import Place
 
 if TYPE_CHECKING:
     from aiohttp.streams import StreamReader
@@ -70,6 +71,7 @@ class Connection(web.RequestHandler):
         "head_began",
         "is_cut_off",
         "limits",
+        "place",
     )
 
     def __init__(self, manager: Server, **options: Any) -> None:
@@ -79,6 +81,7 @@ class Connection(web.RequestHandler):
         self.head_began: float | None = None
         """The loop's time at which a head began that is not complete."""
         self.limits = manager.limits
+        self.place = Place.INSIDE
         self._answers_no_more = False
         self._body: StreamReader = EMPTY_PAYLOAD
         self._is_malformed = False
@@ -129,9 +132,11 @@ class Connection(web.RequestHandler):
     # Beyond the number
 
     def turn_away(self) -> None:
-        """Answer whatever is asked here with 503; the question must come as soon as a head."""
+        """Answer whatever is asked here with 503, if it is asked as soon as a head must come."""
         self._request_handler = self._refuse
         self.head_began = self._loop.time()
+        if self.place is Place.NOWHERE:
+            self._loop.call_soon(self.abort)  # aiohttp has not finished making it
 
     async def _refuse(self, request: Any) -> web.StreamResponse:
         message = "too many connections; use fewer at a time, or come back later"
@@ -292,11 +297,12 @@ class Server(web.Server):
 
     def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
-        if not self._crowd.enter(handler.remote):
+        handler.place = self._crowd.enter(handler.remote)
+        if handler.place is not Place.INSIDE:
             handler.turn_away()
 
     def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
-        self._crowd.leave(handler.remote)
+        self._crowd.leave(handler.remote, handler.place)
         task = handler._task_handler
         super().connection_lost(handler, exc)
         if task is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import resource
 import time
+from enum import Enum, auto
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
 
@@ -48,39 +49,58 @@ def allow_many_files() -> int:
     return most
 
 
+class Place(Enum):
+    """Where a connection is."""
+
+    INSIDE = auto()
+    AT_THE_DOOR = auto()
+    """It is answered that there is no room."""
+    NOWHERE = auto()
+    """It ends at once: there are too many at the door, too."""
+
+
 class Crowd:
     """The connections of one process.
 
-    A connection that serves a blob has three files open; `open_files` is how many there may be.
+    A connection that serves a blob has three files open, and what else is open wants some too;
+    `open_files` is how many there may be.
     """
 
     def __init__(self, settings: ConnectionSettings, open_files: int) -> None:
-        self._most = min(settings.total, open_files // 3)
+        self._most = min(settings.total, open_files // 4)
         self._most_of_a_client = settings.peraddress
-        self._size = 0
-        self._sizes: dict[bytes, int] = {}
+        self._sizes = dict.fromkeys(Place, 0)
+        self._clients: dict[bytes, int] = {}
         self._complained = -COMPLAINT_SECONDS
 
-    def enter(self, remote: str) -> bool:
-        """Count a connection from that address; whether there is room for it."""
+    def enter(self, remote: str) -> Place:
+        """Count a connection from that address; where there is room for it."""
         client = client_of(remote)
-        self._size += 1
-        size = self._sizes[client] = self._sizes.get(client, 0) + 1
-        if client and size > self._most_of_a_client:
-            self._complain(f"more than {self._most_of_a_client} from {remote}")
-            return False
-        if self._size > self._most:
-            self._complain(f"more than {self._most} in all")
-            return False
-        return True
+        place = self._place(client, remote)
+        self._sizes[place] += 1
+        if place is Place.INSIDE:
+            self._clients[client] = self._clients.get(client, 0) + 1
+        return place
 
-    def leave(self, remote: str) -> None:
-        """Count no longer what `enter` counted, whatever it answered."""
+    def leave(self, remote: str, place: Place) -> None:
+        """Count no longer what `enter` counted."""
+        self._sizes[place] -= 1
+        if place is not Place.INSIDE:
+            return
         client = client_of(remote)
-        self._size -= 1
-        self._sizes[client] -= 1
-        if not self._sizes[client]:
-            del self._sizes[client]
+        self._clients[client] -= 1
+        if not self._clients[client]:
+            del self._clients[client]
+
+    def _place(self, client: bytes, remote: str) -> Place:
+        if client and self._clients.get(client, 0) >= self._most_of_a_client:
+            self._complain(f"more than {self._most_of_a_client} from {remote}")
+        elif self._sizes[Place.INSIDE] >= self._most:
+            self._complain(f"more than {self._most} in all")
+        else:
+            return Place.INSIDE
+        at_the_door = self._sizes[Place.AT_THE_DOOR]
+        return Place.AT_THE_DOOR if at_the_door < self._most // 2 else Place.NOWHERE
 
     def _complain(self, reason: str) -> None:
         now = time.monotonic()

@@ -194,7 +194,7 @@ class ConnectionSettings(Section):
     total: int = Field(
         10_000,
         ge=1,
-        description="In each process; at most a third of the files that it may have open.",
+        description="In each process; at most a quarter of the files that it may have open.",
     )
     peraddress: int = Field(
         256,

@@ -9,18 +9,19 @@ import resource
 import pytest
 
 from registry_server import crowd
-from registry_server.crowd import Crowd, allow_many_files
+from registry_server.crowd import Crowd, Place, allow_many_files
 from registry_server.settings.model import ConnectionSettings
 from tests.server.conftest import Serve
 from tests.server.wire import Wire, request
 
 MANY_FILES = 1_000_000
+INSIDE, DOOR = Place.INSIDE, Place.AT_THE_DOOR
 
 
 def crowd_of(*remotes: str, total: int = 100, peraddress: int = 2) -> tuple[Crowd, list[bool]]:
     """A crowd after connections from these addresses, and which of them found room."""
     found = Crowd(ConnectionSettings(total=total, peraddress=peraddress), MANY_FILES)
-    return found, [found.enter(remote) for remote in remotes]
+    return found, [found.enter(remote) is INSIDE for remote in remotes]
 
 
 @pytest.mark.parametrize(
@@ -43,10 +44,16 @@ def test_each_client_has_its_share(remotes: list[str], rooms: list[bool]) -> Non
 
 def test_who_leaves_makes_room() -> None:
     found, _ = crowd_of("192.0.2.1", "192.0.2.1", "192.0.2.1")
-    found.leave("192.0.2.1")
-    found.leave("192.0.2.1")
-    assert found.enter("192.0.2.1")
-    assert not found.enter("192.0.2.1")
+    found.leave("192.0.2.1", DOOR)
+    assert found.enter("192.0.2.1") is DOOR
+    found.leave("192.0.2.1", INSIDE)
+    assert found.enter("192.0.2.1") is INSIDE
+    assert found.enter("192.0.2.1") is DOOR
+
+
+def test_who_waits_at_the_door_takes_nobodys_place() -> None:
+    _, rooms = crowd_of(*["192.0.2.1"] * 50, "192.0.2.2", total=10, peraddress=1)
+    assert rooms == [True, *[False] * 49, True]
 
 
 def test_all_together_have_a_number_too_and_loopback_counts_in_it() -> None:
@@ -54,8 +61,10 @@ def test_all_together_have_a_number_too_and_loopback_counts_in_it() -> None:
 
 
 def test_few_open_files_are_fewer_connections() -> None:
-    found = Crowd(ConnectionSettings(), open_files=9)
-    assert [found.enter("127.0.0.1") for _ in range(4)] == [True, True, True, False]
+    """Three for each that is inside, and one for each at the door, are never all of them."""
+    found = Crowd(ConnectionSettings(), open_files=80)
+    places = [found.enter("127.0.0.1") for _ in range(100)]
+    assert places == [INSIDE] * 20 + [DOOR] * 10 + [Place.NOWHERE] * 70
 
 
 def test_turning_away_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
@@ -104,6 +113,15 @@ async def test_one_too_many_that_is_silent_ends_as_soon_as_a_head_would(serve: S
     assert await silent.rest() == b""
     idle.send(request("GET", "/v2/"))
     assert (await idle.answer()).status == 200
+
+
+async def test_many_too_many_end_at_once(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    address = await serve(http={"connections": {"total": 2}})
+    wires = [await Wire.to(address) for _ in range(4)]
+    assert await wires[-1].rest() == b""
+    wires[-2].send(request("GET", "/v2/"))
+    assert (await wires[-2].answer()).status == 503
+    assert [record.name for record in caplog.records] == ["registry_server.crowd"]
 
 
 async def test_the_share_of_an_address_holds_on_the_wire(
