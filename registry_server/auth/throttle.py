@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from registry_server.auth.access import TooManyLogins
 
-Key = tuple[str, str]
-"""(client address, user name)"""
+Key = tuple[bytes, str]
+"""(client, user name)"""
 
 MAX_KEYS = 10_000
 

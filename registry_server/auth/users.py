@@ -30,7 +30,8 @@ from registry_server.auth.followed import FollowedFile, Follower
 from registry_server.auth.htpasswd import parse_passwords
 from registry_server.auth.policy import EVERY_LOGIN, Policy, decide
 from registry_server.auth.policy_file import parse_policy
-from registry_server.auth.throttle import LoginThrottle
+from registry_server.auth.throttle import Key, LoginThrottle
+from registry_server.crowd import client_of
 from registry_server.settings.model import HtpasswdSettings
 
 REMEMBERED_SECONDS = 60.0
@@ -97,21 +98,22 @@ class UserAccess(Access):
         fingerprint = self._fingerprint(authorization)
         task = self._verifying.get(fingerprint)
         if task is None:
-            task = self._begin_to_verify(fingerprint, credentials, client)
+            key = (client_of(client), credentials.name)
+            task = self._begin_to_verify(fingerprint, credentials, key)
         return await asyncio.shield(task)
 
     def _begin_to_verify(
-        self, fingerprint: bytes, credentials: Credentials, client: str
+        self, fingerprint: bytes, credentials: Credentials, key: Key
     ) -> asyncio.Task[Subject]:
         if len(self._verifying) >= MAX_WAITING:
             raise TooManyLogins(1)
-        self._throttle.charge((client, credentials.name))
-        task = asyncio.create_task(self._verify(fingerprint, credentials, client))
+        self._throttle.charge(key)
+        task = asyncio.create_task(self._verify(fingerprint, credentials, key))
         self._verifying[fingerprint] = task
         task.add_done_callback(lambda _: self._verifying.pop(fingerprint, None))
         return task
 
-    async def _verify(self, fingerprint: bytes, credentials: Credentials, client: str) -> Subject:
+    async def _verify(self, fingerprint: bytes, credentials: Credentials, key: Key) -> Subject:
         passwords = self._passwords.value
         loop = asyncio.get_running_loop()
         matches = await loop.run_in_executor(
@@ -119,7 +121,7 @@ class UserAccess(Access):
         )
         if not matches:
             raise CredentialsRefused("no user has that name and password")
-        self._throttle.forgive((client, credentials.name))
+        self._throttle.forgive(key)
         subject = Subject(credentials.name)
         if passwords is self._passwords.value:  # else the file changed while bcrypt ran
             self._remember(fingerprint, subject)

@@ -157,6 +157,15 @@ async def test_guessing_does_not_trouble_who_has_logged_in(access: UserAccess) -
     assert await access.identify(ANN, client="10.0.0.1") == Subject("ann")
 
 
+async def test_a_client_has_all_addresses_of_its_network(access: UserAccess) -> None:
+    """Of IPv6 each has 2**64, and could try twenty passwords with each."""
+    for number in range(users_module.FAILURES_AT_ONCE):
+        with pytest.raises(CredentialsRefused):
+            await access.identify(basic("ann", "wrong"), client=f"2001:db8::{number:x}")
+    with pytest.raises(TooManyLogins):
+        await access.identify(basic("ann", "wrong"), client="2001:db8::ffff")
+
+
 async def test_a_right_password_clears_the_failures(access: UserAccess) -> None:
     for round_ in range(3):
         for _ in range(users_module.FAILURES_AT_ONCE - 1):
