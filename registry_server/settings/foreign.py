@@ -23,6 +23,8 @@ _S3_KEYS: Final = {
 }
 
 IGNORED: Final = {
+    "auth.token.autoredirect": "clients are always sent to auth.token.realm",
+    "auth.token.autoredirectpath": "clients are always sent to auth.token.realm",
     "compatibility": "schema 1 manifests are not converted",
     "health": "ask /livez and /readyz instead",
     "http.debug": "ask /livez and /readyz instead",
@@ -44,13 +46,13 @@ IGNORED: Final = {
     "storage.cache.blobdescriptorsize": _NO_CACHE,
     "storage.maintenance.uploadpurging.dryrun": "there is no trial run; use enabled",
     "storage.maintenance.uploadpurging.interval": "such uploads are looked for all the time",
+    "storage.swift.accesskey": "only a cloud that is gone asked for it",
     "storage.tag": "tags are rows of the catalog; looking them up needs no limit",
     **{f"storage.{name}.{key}": _S3_KEYS[key] for name in ("s3", "s3aws") for key in _S3_KEYS},
 }
 
 REFUSED: Final = {
     "auth.silly": "this is no authentication; use htpasswd, or none on loopback",
-    "auth.token": "tokens are not checked by this version; use htpasswd",
     "http.tls.clientauth": "client certificates are not checked; let a proxy do that",
     "http.tls.clientcas": "client certificates are not checked; let a proxy do that",
     "http.tls.letsencrypt": "certificates are not fetched; use certbot and http.tls.certificate",
