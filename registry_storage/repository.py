@@ -15,7 +15,7 @@ from typing import Final
 from uuid import uuid4
 
 from registry_storage.bytes_cache import BytesCache
-from registry_storage.catalog import Catalog, blobs, manifests, tags
+from registry_storage.catalog import Catalog, blobs, manifests, referrers, tags
 from registry_storage.catalog.blobs import BlobRow
 from registry_storage.catalog.manifests import ManifestRecord, ManifestRow
 from registry_storage.digest import Digest
@@ -345,9 +345,13 @@ class Repository:
         after: str = "",
         limit: int = 1000,
     ) -> list[Referrer]:
-        """Manifests whose subject is that, above digest `after`; empty where there is none."""
+        """Manifests whose subject is that, above digest `after`, in byte order.
+
+        May be fewer than `limit` where their annotations are long: ask on behind the last one
+        until there is none.
+        """
         rows = await self._store.catalog.read(
-            manifests.referrers, self.name, subject, artifact_type, after, limit
+            referrers.page, self.name, subject, artifact_type, after, limit
         )
         return [
             Referrer(

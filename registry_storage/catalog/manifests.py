@@ -46,16 +46,6 @@ class ManifestRow(NamedTuple):
     """In bytes."""
 
 
-class ReferrerRow(NamedTuple):
-    """What a referrers list shows (OCI Distribution Spec 1.1, "Listing Referrers")."""
-
-    digest: str
-    media_type: str
-    size: int
-    artifact_type: str | None
-    annotations: Mapping[str, str] | None
-
-
 @dataclass(frozen=True, slots=True)
 class ManifestRecord:
     """A manifest to be listed."""
@@ -96,15 +86,6 @@ PAYLOAD = select(manifest_payloads.c.payload).where(
 _PAYLOAD_LOCATION = select(manifest_payloads.c.location).where(
     manifest_payloads.c.digest == bindparam("digest")
 )
-_REFERRERS = (
-    select(*(manifests.c[name] for name in ReferrerRow._fields))
-    .where(manifests.c.repository_id == bindparam("repository_id"))
-    .where(manifests.c.subject == bindparam("subject"), manifests.c.digest > bindparam("after"))
-    .order_by(manifests.c.digest)
-    .limit(bindparam("limit"))
-)
-_REFERRERS_OF_TYPE = _REFERRERS.where(manifests.c.artifact_type == bindparam("artifact_type"))
-
 _new = insert(manifests).values(
     repository_id=bindparam("repository_id"),
     digest=bindparam("digest"),
@@ -149,25 +130,6 @@ def find_kept(
 def payload(tx: Connection, digest: str) -> bytes | None:
     """The bytes of a manifest that some repository lists."""
     return tx.scalar(PAYLOAD, {"digest": digest})
-
-
-def referrers(
-    tx: Connection,
-    repository: str,
-    subject: str,
-    artifact_type: str | None,
-    after: str,
-    limit: int,
-) -> list[ReferrerRow]:
-    """Manifests of the repository whose subject is that, above digest `after`, by digest."""
-    # Joined with the repositories, PostgreSQL would sort all referrers for every page.
-    repository_id = repositories.find(tx, repository)
-    given = {"repository_id": repository_id, "subject": subject, "after": after, "limit": limit}
-    if artifact_type is None:
-        rows = tx.execute(_REFERRERS, given)
-    else:
-        rows = tx.execute(_REFERRERS_OF_TYPE, {**given, "artifact_type": artifact_type})
-    return [ReferrerRow(*row) for row in rows.all()]
 
 
 def promise(tx: Connection, repository: str, reference: str, *, lease: int) -> ManifestRow | None:

@@ -6,10 +6,12 @@ from collections.abc import Awaitable
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import Connection
 
-from registry_storage.catalog import Catalog, blobs, garbage, manifests
+from registry_storage.catalog import Catalog, blobs, garbage, manifests, referrers
 from registry_storage.catalog import tables as t
-from registry_storage.catalog.manifests import ManifestRow, ReferrerRow
+from registry_storage.catalog.manifests import ManifestRow
+from registry_storage.catalog.referrers import ReferrerRow
 from registry_storage.errors import (
     ContentInUse,
     ManifestBlobUnknown,
@@ -268,9 +270,7 @@ async def test_referrers_are_listed_by_type_and_in_pages(catalog: Catalog) -> No
     async def listed(
         artifact_type: str | None = None, after: str = "", limit: int = 10
     ) -> list[str]:
-        rows = await catalog.read(
-            manifests.referrers, REPOSITORY, image, artifact_type, after, limit
-        )
+        rows = await catalog.read(referrers.page, REPOSITORY, image, artifact_type, after, limit)
         return [row.digest for row in rows]
 
     assert await listed() == [digest(name) for name in names]
@@ -282,11 +282,33 @@ async def test_referrers_are_listed_by_type_and_in_pages(catalog: Catalog) -> No
     assert len(await listed()) == 3
 
 
+async def test_a_page_of_referrers_holds_so_much_text_and_the_next_goes_on(
+    catalog: Catalog,
+) -> None:
+    image = await push(catalog, "image")
+    names = sorted((f"signature {number}" for number in range(80)), key=digest)
+    annotations = {"text": "x" * 64 * 1024}
+
+    def push_all(tx: Connection) -> None:
+        for name in names:
+            signature = record(name, subject=image, annotations=annotations)
+            manifests.put(tx, REPOSITORY, signature, [], may_move_tags=True, **TERMS)
+
+    await catalog.write(push_all)
+    pages: list[list[str]] = []
+    while not pages or pages[-1]:
+        after = pages[-1][-1] if pages else ""
+        rows = await catalog.read(referrers.page, REPOSITORY, image, None, after, 1000)
+        pages.append([row.digest for row in rows])
+    assert [len(page) for page in pages] == [64, 16, 0]
+    assert [each for page in pages for each in page] == [digest(name) for name in names]
+
+
 async def test_a_referrer_is_listed_with_what_it_says(catalog: Catalog) -> None:
     said = {"annotations": {"key": "value"}, "artifact_type": "text/spdx"}
     await push(catalog, "sbom", subject=digest("image"), **said)
     await push(catalog, "plain", subject=digest("image"))
-    rows = await catalog.read(manifests.referrers, REPOSITORY, digest("image"), None, "", 10)
+    rows = await catalog.read(referrers.page, REPOSITORY, digest("image"), None, "", 10)
     media_type = record("sbom").media_type
     assert {row.digest: row for row in rows} == {
         digest("sbom"): ReferrerRow(digest("sbom"), media_type, 4, "text/spdx", {"key": "value"}),

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, event, insert, text
 
-from registry_storage.catalog import Catalog, events, garbage, manifests, repositories, tags
+from registry_storage.catalog import (
+    Catalog,
+    events,
+    garbage,
+    manifests,
+    referrers,
+    repositories,
+    tags,
+)
 from registry_storage.catalog import tables as t
 from tests.catalog.samples import REPOSITORY, digest, push
 
@@ -27,10 +35,10 @@ def _fill(tx: Connection) -> None:
     )
     payload = {"payload": b"", "location": "l", "driver": "d"}
     tx.execute(insert(t.manifest_payloads), [{"digest": digest(n), **payload} for n in numbers])
-    referrers = [
+    signatures = [
         {"repository_id": 1, "digest": digest(n), "subject": subject, **held} for n in numbers
     ]
-    tx.execute(insert(t.manifests), referrers)
+    tx.execute(insert(t.manifests), signatures)
     tx.execute(
         insert(t.tags), [{"repository_id": 1, "name": n, "digest": subject} for n in numbers]
     )
@@ -54,7 +62,7 @@ async def filled(catalog: Catalog) -> Catalog:
 LISTS = {
     "repositories": (repositories.names, "many/02500", 10),
     "tags": (tags.names, REPOSITORY, "02500", 10),
-    "referrers": (manifests.referrers, REPOSITORY, digest("image"), None, "sha256:8", 10),
+    "referrers": (referrers.page, REPOSITORY, digest("image"), None, "sha256:8", 10),
     "events": (events.after, 2_500, 10),
     "tag": (manifests.find, REPOSITORY, "02500"),
     "digest": (manifests.find, REPOSITORY, digest("02500")),
