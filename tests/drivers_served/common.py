@@ -29,6 +29,9 @@ from tests.reliability.pushing import Client, image
 
 MiB = 1024 * 1024
 SECONDS = 60.0
+FOR_A_COPY = 600.0
+"""Emulators copy all bytes, more than once, where real services only note that they belong
+together."""
 SOON = "500ms"
 """Less than a server needs to start, more than a client needs between two requests."""
 LAYER_SIZES = (3_000, 700_000, 20 * MiB)
@@ -141,7 +144,7 @@ def _push_mib(url: str, mib: int) -> Digest:
             hasher.update(piece)
             yield piece
 
-    client = Client([url], random.Random(0))
+    client = Client([url], random.Random(0), patience=FOR_A_COPY)
     location = client.send("POST", "/v2/a/blobs/uploads/").headers["Location"]
     assert client.send("PATCH", location, body()).status == 202
     digest = hasher.digest()

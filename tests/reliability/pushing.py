@@ -29,9 +29,12 @@ class Answer:
 class Client:
     """Sends requests to the servers in turn, each over a connection of its own."""
 
-    def __init__(self, urls: Sequence[str], dice: random.Random) -> None:
+    def __init__(
+        self, urls: Sequence[str], dice: random.Random, patience: float = PATIENCE
+    ) -> None:
         self._hosts = [urlsplit(url).netloc for url in urls]
         self._dice = dice
+        self._patience = patience
 
     def send(
         self,
@@ -41,7 +44,9 @@ class Client:
         headers: Mapping[str, str] = {},
     ) -> Answer:
         """One request to any of the servers.  Raises `OSError` or `HTTPException` on a cut line."""
-        connection = http.client.HTTPConnection(self._dice.choice(self._hosts), timeout=PATIENCE)
+        connection = http.client.HTTPConnection(
+            self._dice.choice(self._hosts), timeout=self._patience
+        )
         try:
             connection.request(method, path, body, dict(headers))
             response = connection.getresponse()
@@ -51,7 +56,7 @@ class Client:
 
     def insist(self, call: Callable[[], Answer]) -> Answer:
         """The answer to `call`, repeated while the line is cut or the server unavailable."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self._patience
         while True:
             try:
                 answer = call()
