@@ -54,7 +54,7 @@ class PostgresqlDatabase:
             self._engine.dispose()
             raise
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="catalog")
-        self.pulls = PooledPulls(self._ask)
+        self.pulls = PooledPulls(self.read)
 
     def _migrate(self) -> None:
         with self._engine.begin() as tx:
@@ -67,10 +67,10 @@ class PostgresqlDatabase:
         return await self._in_thread(_transact, self._engine, call)
 
     async def read(self, call: Callable[[Connection], T]) -> T:
-        """As `write`: each statement sees what is committed when it begins."""
-        return await self._in_thread(_transact, self._engine, call)
+        """As `write`, without a transaction around it, which would be two more round trips.
 
-    async def _ask(self, call: Callable[[Connection], T]) -> T:
+        Each statement sees what is committed when it begins.
+        """
         return await self._in_thread(_transact, self._asking, call)
 
     async def checkpoint(self) -> None:

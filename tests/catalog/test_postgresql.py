@@ -134,6 +134,17 @@ async def test_a_statement_ends_and_so_does_an_idle_transaction(postgres: Catalo
     assert shown == ["30s", "1min"]
 
 
+async def test_a_read_pays_for_no_transaction(postgres: Catalog) -> None:
+    """The second statement of a transaction begins later than the transaction did."""
+
+    def begins(tx: Connection) -> bool | None:
+        tx.execute(text("SELECT pg_sleep(0.001)"))
+        return tx.scalar(text("SELECT now() = statement_timestamp()"))
+
+    assert await postgres.read(begins)
+    assert not await postgres.write(begins)
+
+
 async def test_a_server_that_says_nothing_is_not_waited_for(
     postgres: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
