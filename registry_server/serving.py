@@ -117,6 +117,8 @@ def _catalog(settings: Settings) -> str:
 def _login(settings: Settings) -> str:
     if settings.auth.htpasswd is not None:
         return f"users of {settings.auth.htpasswd.path}"
+    if settings.auth.token is not None:
+        return f"tokens from {settings.auth.token.realm}"
     if settings.http.addr.is_loopback:
         return "open to everyone on this machine; set auth.htpasswd to ask for a login"
     return "OPEN TO EVERYONE WHO CAN REACH IT; set auth.htpasswd to ask for a login"

@@ -8,10 +8,12 @@ from registry_server.auth.access import (
     Action,
     CredentialsRefused,
     Decision,
+    Scope,
     Subject,
     TooManyLogins,
 )
 from registry_server.auth.open import OpenAccess
+from registry_server.auth.token_access import TokenAccess
 from registry_server.auth.users import UserAccess
 from registry_server.settings.model import AuthSettings
 
@@ -22,7 +24,9 @@ __all__ = [
     "CredentialsRefused",
     "Decision",
     "OpenAccess",
+    "Scope",
     "Subject",
+    "TokenAccess",
     "TooManyLogins",
     "UserAccess",
     "make_access",
@@ -34,4 +38,8 @@ def make_access(settings: AuthSettings) -> Access:
 
     Reads the files that they name; raises `ConfigurationInvalid`.
     """
-    return UserAccess(settings.htpasswd) if settings.htpasswd else OpenAccess()
+    if settings.htpasswd is not None:
+        return UserAccess(settings.htpasswd)
+    if settings.token is not None:
+        return TokenAccess(settings.token)
+    return OpenAccess()

@@ -17,7 +17,7 @@ def check_exposure(settings: Settings, *, insecure_open: bool) -> None:
 
 
 def check_files(settings: Settings) -> None:
-    """Raises `ConfigurationInvalid` for a certificate, a list of users or rules that is wrong."""
+    """Raises `ConfigurationInvalid` for a certificate, users, rules or keys that are wrong."""
     tls_context(settings.http.tls)
     make_access(settings.auth)
 
@@ -28,6 +28,8 @@ def remarks(settings: Settings) -> Iterator[str]:
         yield problem
     if settings.auth.htpasswd and not (settings.http.tls.certificate or _is_local(settings)):
         yield "http.tls: passwords cross the network in clear unless a proxy encrypts; set it"
+    if settings.auth.token and not (settings.http.tls.certificate or _is_local(settings)):
+        yield "http.tls: tokens cross the network in clear unless a proxy encrypts; set it"
 
 
 def _exposure(settings: Settings) -> str | None:
@@ -35,7 +37,8 @@ def _exposure(settings: Settings) -> str | None:
         return None
     return (
         f"http.addr: {settings.http.addr} can be reached from other machines, and nobody has to "
-        "log in; set auth.htpasswd, listen on 127.0.0.1, or insist with --insecure-open"
+        "log in; set auth.htpasswd or auth.token, listen on 127.0.0.1, or insist with "
+        "--insecure-open"
     )
 
 

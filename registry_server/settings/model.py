@@ -25,8 +25,10 @@ from registry_server.settings.values import (
     Address,
     Duration,
     FilePath,
+    KeySource,
     ListenAddress,
     PublicURL,
+    Realm,
     Secret,
 )
 
@@ -131,6 +133,40 @@ class HtpasswdSettings(Section):
     )
 
 
+SignatureAlgorithm = Literal["ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "EdDSA"]
+
+
+class TokenSettings(Section):
+    realm: Realm = Field(description="The URL of the token server, where clients get tokens.")
+    service: str = Field(
+        pattern=r'^[^"\\\x00-\x1f\x7f-\U0010ffff]+$',
+        description="The name of this registry at the token server: the audience of its tokens.",
+    )
+    issuer: str = Field(
+        min_length=1, description="The name of the token server: the issuer of its tokens."
+    )
+    rootcertbundle: FilePath | None = Field(
+        None, description="PEM certificates: tokens of their keys, and of what they signed, count."
+    )
+    jwks: KeySource | None = Field(
+        None,
+        description="The keys of tokens, a JWKS: a file, which is read again when it changes, or "
+        "an `http(s)://` URL, which is asked every minute, and for a key that is not known.",
+    )
+    signingalgorithms: tuple[SignatureAlgorithm, ...] = Field(
+        ("ES256", "RS256", "EdDSA"),
+        description="How tokens may be signed; `ES384`, `ES512`, `RS384` and `RS512` besides.",
+    )
+
+    @model_validator(mode="after")
+    def _can_verify(self) -> TokenSettings:
+        if self.rootcertbundle is None and self.jwks is None:
+            raise ValueError("no key can be trusted; give jwks or rootcertbundle")
+        if not self.signingalgorithms:
+            raise ValueError("no algorithm is accepted; leave signingalgorithms out")
+        return self
+
+
 class AuthSettings(Section):
     """Who may do what: exactly one way."""
 
@@ -139,16 +175,21 @@ class AuthSettings(Section):
         None, description="Users with a password each, from a file."
     )
 
+    token: TokenSettings | None = Field(
+        None, description="Bearer tokens of a token server, which knows users and rights."
+    )
+
     @model_validator(mode="after")
     def _one_way(self) -> AuthSettings:
-        if self.none is not None and self.htpasswd is not None:
-            raise ValueError("none and htpasswd exclude each other; keep one")
+        ways = [way for way in ("none", "htpasswd", "token") if getattr(self, way) is not None]
+        if len(ways) > 1:
+            raise ValueError(f"{' and '.join(ways)} exclude each other; keep one")
         return self
 
     @property
     def is_open(self) -> bool:
         """Whether everybody may do everything."""
-        return self.htpasswd is None
+        return self.htpasswd is None and self.token is None
 
 
 class CatalogSettings(Section):

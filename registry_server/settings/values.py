@@ -92,6 +92,28 @@ def parse_public_url(value: Any) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def parse_realm(value: Any) -> str:
+    """The absolute URL that clients get tokens at; it goes into a header as it is."""
+    parts = urlsplit(str(value))
+    is_plain = (
+        str(value).isascii() and str(value).isprintable() and not set(str(value)) & set(' "\\')
+    )
+    if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain:
+        raise ValueError(f"{str(value)!r} is not a URL; write https://auth.example.org/token")
+    return str(value)
+
+
+def parse_key_source(value: Any) -> Path | str:
+    """A URL with `http://` or `https://`, else a path."""
+    text = str(value)
+    if not text.startswith(("http://", "https://")):
+        return parse_path(value)
+    parts = urlsplit(text)
+    if not parts.hostname or parts.username is not None:
+        raise ValueError(f"{text!r} is not a URL of keys; write https://auth.example.org/jwks.json")
+    return text
+
+
 def parse_path(value: Any) -> Path:
     """A path; `~` at its beginning is the home directory."""
     text = str(value)
@@ -109,4 +131,6 @@ Duration = Annotated[float, BeforeValidator(parse_duration), _schema("duration")
 
 ListenAddress = Annotated[Address, PlainValidator(parse_address), _schema("address")]
 PublicURL = Annotated[str, BeforeValidator(parse_public_url), _schema("URL")]
+Realm = Annotated[str, BeforeValidator(parse_realm), _schema("URL")]
+KeySource = Annotated[Path | str, PlainValidator(parse_key_source), _schema("path or URL")]
 FilePath = Annotated[Path, BeforeValidator(parse_path), _schema("path")]

@@ -13,6 +13,7 @@ from registry_storage.errors import ConfigurationInvalid
 
 from .configure import Reader
 
+TOKEN = "realm: 'https://auth.example.org/token', service: registry, issuer: auth"
 DISTRIBUTION_EXAMPLE = """
     version: 0.1
     log:
@@ -99,6 +100,36 @@ def test_the_example_of_distribution_works_with_warnings(reader: Reader) -> None
         ("log: {formatter: logstash}", "log.formatter: input should be 'text' or 'json'"),
         ("auth: {htpasswd: {realm: a}}", "auth.htpasswd.path: required"),
         ("auth: {none: {}, htpasswd: {path: a}}", "auth: none and htpasswd exclude each other"),
+        ("auth: {token: {realm: 'https://a/', issuer: a}}", "auth.token.service: required"),
+        (
+            "auth: {token: {realm: /t, service: a, issuer: a}}",
+            "auth.token.realm: '/t' is not a URL; write https://auth",
+        ),
+        (
+            "auth: {token: {realm: 'https://a/\"', service: a, issuer: a}}",
+            "auth.token.realm: 'https://a/\"' is not a URL",
+        ),
+        (
+            "auth: {token: {realm: 'https://a/', service: 'a\"b', issuer: a}}",
+            "auth.token.service: string should match",
+        ),
+        (f"auth: {{token: {{{TOKEN}}}}}", "auth.token: no key can be trusted; give jwks or root"),
+        (
+            f"auth: {{token: {{{TOKEN}, jwks: 'https://u@a/'}}}}",
+            "auth.token.jwks: 'https://u@a/' is not a URL of keys",
+        ),
+        (
+            f"auth: {{token: {{{TOKEN}, jwks: a, signingalgorithms: [HS256]}}}}",
+            "auth.token.signingalgorithms.0: input should be 'ES256'",
+        ),
+        (
+            f"auth: {{token: {{{TOKEN}, jwks: a, signingalgorithms: []}}}}",
+            "auth.token: no algorithm is accepted",
+        ),
+        (
+            f"auth: {{htpasswd: {{path: a}}, token: {{{TOKEN}, jwks: a}}}}",
+            "auth: htpasswd and token exclude each other",
+        ),
         ("catalog: {maxentries: 0}", "catalog.maxentries: input should be greater than"),
         ("catalog: {maxentries: many}", "catalog.maxentries: a whole number is needed"),
         ("validation: {manifests: {urls: {allow: ['(']}}}", "validation.manifests.urls.allow.0:"),
@@ -159,6 +190,19 @@ def test_a_driver_without_keys(reader: Reader, text: str) -> None:
 @pytest.mark.parametrize("text", ["auth: none", "auth: {none: }", "auth: {none: {}}"])
 def test_auth_none(reader: Reader, text: str) -> None:
     assert reader.settings(text).auth.is_open
+
+
+def test_auth_token(reader: Reader) -> None:
+    text = f"auth: {{token: {{{TOKEN}, jwks: 'https://a/jwks', rootcertbundle: ~/ca.pem}}}}"
+    token = reader.settings(text).auth.token
+    assert token is not None
+    assert token.jwks == "https://a/jwks"
+    assert token.rootcertbundle == Path.home() / "ca.pem"
+    assert token.signingalgorithms == ("ES256", "RS256", "EdDSA")
+    assert not reader.settings(text).auth.is_open
+    settings = reader.settings(text, REGISTRY_AUTH_TOKEN_JWKS="/etc/keys.json")
+    assert settings.auth.token is not None
+    assert settings.auth.token.jwks == Path("/etc/keys.json")
 
 
 def test_the_memory_driver_has_a_catalog_of_its_own(reader: Reader) -> None:

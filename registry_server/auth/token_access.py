@@ -1,0 +1,123 @@
+"""Access control by tokens of a token server, which alone knows users and rights.
+
+A client without a token is told where to get one, and for what (RFC 6750, Docker's token
+specification); so is one whose token does not do: the answer is always 401, never 403, because
+another token may do.  Verified tokens are remembered until they expire or the keys change.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from registry_server.auth.access import ANONYMOUS, Access, Action, Decision, Scope, Subject
+from registry_server.auth.key_sources import KeySource
+from registry_server.auth.tokens import LEEWAY, KeyUnknown, Token, TokenRefused, Verifier
+from registry_server.settings.model import TokenSettings
+
+MAX_REMEMBERED: Final = 4096
+_GRANTED: Final = Decision(True, "the token grants it")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSubject(Subject):
+    """Whoever holds a token.  It need not name them: then it grants what everybody may do."""
+
+    grants: Mapping[str, frozenset[Action]] = field(default_factory=dict)
+    may_list: bool = False
+
+
+class TokenAccess(Access):
+    """Tokens of one issuer, for one service.
+
+    Making one reads the files of keys.  Raises `ConfigurationInvalid`.
+    """
+
+    is_open = False
+
+    def __init__(self, settings: TokenSettings, clock: Callable[[], float] = time.time) -> None:
+        self._verifier = Verifier(
+            settings.issuer, settings.service, frozenset(settings.signingalgorithms), clock
+        )
+        self._asks = f'Bearer realm="{settings.realm}",service="{settings.service}"'
+        self._clock = clock
+        self._remembered: dict[str, tuple[Subject, float]] = {}
+        self._keys = KeySource(settings.jwks, settings.rootcertbundle, self._remembered.clear)
+
+    async def start(self) -> None:
+        await self._keys.start()
+
+    async def close(self) -> None:
+        await self._keys.close()
+
+    async def reload(self) -> None:
+        """Look at the keys now; when this returns, they are in force."""
+        await self._keys.reload()
+
+    # Who asks
+
+    def identify_cached(self, authorization: str | None) -> Subject | None:
+        if authorization is None:
+            return ANONYMOUS
+        found = self._remembered.get(authorization)
+        return found[0] if found is not None and found[1] > self._clock() else None
+
+    async def identify(self, authorization: str | None, *, client: str = "") -> Subject:
+        """As `Access.identify`; what is no bearer token at all counts as none."""
+        scheme, _, text = (authorization or "").partition(" ")
+        if authorization is None or scheme.lower() != "bearer":
+            return ANONYMOUS
+        try:
+            token = await self._verify(text.strip(" "))
+        except TokenRefused as error:
+            log.info("a token was refused: %s", error)
+            raise
+        subject = TokenSubject(
+            token.subject, self._verifier.is_late(token), token.grants, token.may_list
+        )
+        if not subject.is_late:
+            self._remember(authorization, subject, token.expires + LEEWAY)
+        return subject
+
+    async def _verify(self, text: str) -> Token:
+        try:
+            return self._verifier.verify(text, self._keys.value)
+        except KeyUnknown:
+            if not await self._keys.look_for_new_keys():
+                raise
+        return self._verifier.verify(text, self._keys.value)
+
+    def _remember(self, authorization: str, subject: Subject, until: float) -> None:
+        if len(self._remembered) >= MAX_REMEMBERED:
+            del self._remembered[next(iter(self._remembered))]
+        self._remembered[authorization] = (subject, until)
+
+    # What they may do
+
+    def decide(self, subject: Subject, repository: str, action: Action) -> Decision:
+        grants = subject.grants.get(repository, ()) if isinstance(subject, TokenSubject) else ()
+        if action in grants:
+            return _GRANTED
+        return Decision(False, f"no token that grants {action} on {repository} was sent")
+
+    def admits(self, subject: Subject) -> bool:
+        return isinstance(subject, TokenSubject)
+
+    def may_list(self, subject: Subject) -> bool:
+        return isinstance(subject, TokenSubject) and subject.may_list
+
+    def may_see(self, subject: Subject, repository: str) -> bool:
+        return self.may_list(subject)
+
+    def challenge(self, subject: Subject | None, scopes: Sequence[Scope]) -> str:
+        asks = self._asks
+        if scopes:
+            asks += f',scope="{" ".join(map(str, scopes))}"'
+        if subject is None:
+            return asks + ',error="invalid_token"'
+        return asks + ',error="insufficient_scope"' if self.admits(subject) else asks
