@@ -55,7 +55,7 @@ class Catalog:
         self.url: Final = url
         self.dialect: Final = database.dialect
         self.pulls: Final = database.pulls
-        """The reads of the pull path, which cost least."""
+        """The reads that nearly every request begins with, which cost least."""
         self._database = database
         self._process = os.getpid()
         self._closed = False

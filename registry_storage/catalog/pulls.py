@@ -1,4 +1,5 @@
-"""What every pull asks: may this repository serve that, and where is it.
+"""What every pull asks: may this repository serve that, and where is it; and every chunk of a push:
+where does its upload stand.
 
 On SQLite the question is asked on the loop's own thread, of a prepared statement: it takes a few
 microseconds, where a hop to another thread alone takes thirty.
@@ -15,18 +16,19 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, Select
 from sqlalchemy.dialects import sqlite
 
-from registry_storage.catalog import blobs, manifests
+from registry_storage.catalog import blobs, manifests, uploads
 from registry_storage.catalog.blobs import BlobRow
 from registry_storage.catalog.failures import translate
 from registry_storage.catalog.fork import refuse_after_fork
 from registry_storage.catalog.manifests import ManifestRow
 from registry_storage.catalog.protocols import fresh
+from registry_storage.catalog.uploads import Session
 
 T = TypeVar("T")
 
 
 class PullReader(Protocol):
-    """Reads of the pull path; none of them writes."""
+    """The reads that nearly every request begins with; none of them writes."""
 
     async def blob(self, repository: str, digest: str) -> BlobRow | None:
         """The blob, if the repository holds it."""
@@ -46,6 +48,9 @@ class PullReader(Protocol):
         self, repository: str, reference: str, lease: int
     ) -> tuple[ManifestRow, bool] | None:
         """As `manifest`, and whether a promise of `lease` milliseconds needs no renewal."""
+
+    async def session(self, repository: str, upload_id: str, subject: str) -> Session:
+        """The upload session, as `uploads.load` finds it."""
 
 
 class PooledPulls:
@@ -74,6 +79,9 @@ class PooledPulls:
     ) -> tuple[ManifestRow, bool] | None:
         return await self._run(manifests.find_kept, repository, reference, lease)
 
+    async def session(self, repository: str, upload_id: str, subject: str) -> Session:
+        return await self._run(uploads.load, repository, upload_id, subject)
+
     async def _run(self, operation: Callable[..., T], *args: object) -> T:
         refuse_after_fork(self._process)
         found: T = await self._ask(partial(_call, operation, args))
@@ -95,6 +103,7 @@ _BY_TAG = _prepared(manifests.FIND_BY_TAG)
 _KEPT_BY_DIGEST = _prepared(manifests.FIND_KEPT_BY_DIGEST)
 _KEPT_BY_TAG = _prepared(manifests.FIND_KEPT_BY_TAG)
 _PAYLOAD = _prepared(manifests.PAYLOAD)
+_SESSION = _prepared(uploads.SESSION)
 
 
 class SqlitePulls:
@@ -131,6 +140,10 @@ class SqlitePulls:
         given = {"repository": repository, "reference": reference, "fresh": fresh(lease)}
         row = self._ask(statement, given)
         return (ManifestRow._make(row[:-1]), bool(row[-1])) if row else None
+
+    async def session(self, repository: str, upload_id: str, subject: str) -> Session:
+        given = {"repository": repository, "upload_id": upload_id, "subject": subject}
+        return uploads.as_session(self._ask(_SESSION, given), upload_id)
 
     def close(self) -> None:
         """Close the connection."""

@@ -16,8 +16,9 @@ milliseconds, of the database's clock.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
@@ -101,7 +102,9 @@ _OPEN_OF_SUBJECT = select(func.count()).select_from(
     .subquery()
 )
 _BEGIN = insert(table).values(expires_at=db_now() + bindparam("lifetime"))
-_SESSION = (
+_tails_from = select(func.min(upload_tails.c.offset)).where(_tail_of_row).scalar_subquery()
+_tails = select(func.count()).where(_tail_of_row).scalar_subquery()
+SESSION = (
     select(
         table.c.id,
         repositories_table.c.name.label("repository"),
@@ -116,11 +119,8 @@ _SESSION = (
         table.c.part_size,
         table.c.digest,
         table.c.location,
-        func.coalesce(
-            select(func.min(upload_tails.c.offset)).where(_tail_of_row).scalar_subquery(),
-            table.c.offset,
-        ).label("tails_from"),
-        select(func.count()).where(_tail_of_row).scalar_subquery().label("tails"),
+        func.coalesce(_tails_from, table.c.offset).label("tails_from"),
+        _tails.label("tails"),
     )
     .join_from(table, repositories_table, table.c.repository_id == repositories_table.c.id)
     .where(
@@ -129,6 +129,7 @@ _SESSION = (
         table.c.subject == bindparam("subject"),
     )
 )
+"""In the order of the fields of `Session`."""
 _TAILS = (
     select(upload_tails.c.offset, upload_tails.c.size, upload_tails.c.data, upload_tails.c.location)
     .where(_tail_of_this)
@@ -195,10 +196,15 @@ def load(tx: Connection, repository: str, upload_id: str, subject: str) -> Sessi
     Raises `UploadUnknown`, also for another repository's or another subject's.
     """
     given = {"repository": repository, "upload_id": upload_id, "subject": subject}
-    row = tx.execute(_SESSION, given).mappings().one_or_none()
+    return as_session(tx.execute(SESSION, given).one_or_none(), upload_id)
+
+
+def as_session(row: Iterable[Any] | None, upload_id: str) -> Session:
+    """The row that `SESSION` found; raises `UploadUnknown` if there was none."""
     if row is None:
         raise unknown(upload_id)
-    return Session(**{**row, "digest": Digest(row["digest"]) if row["digest"] else None})
+    session = Session(*row)
+    return replace(session, digest=Digest(session.digest)) if session.digest else session
 
 
 def tails(tx: Connection, session: Session) -> list[Tail]:

@@ -344,7 +344,7 @@ class Uploads:
     # Shared
 
     async def _load(self, repository: str, upload_id: str, subject: str) -> Session:
-        return await self._context.catalog.read(uploads.load, repository, upload_id, subject)
+        return await self._context.catalog.pulls.session(repository, upload_id, subject)
 
     def _status(self, upload_id: str, offset: int) -> UploadStatus:
         return UploadStatus(upload_id, offset, self._context.plan.min_chunk)

@@ -31,7 +31,10 @@ async def begun(catalog: Catalog, upload: str = UPLOAD, limit: int = 100) -> Ses
 
 
 async def loaded(catalog: Catalog, upload: str = UPLOAD) -> Session:
-    return await catalog.read(uploads.load, "team/app", upload, "alice")
+    """The session, as every request finds it, which must agree with the operation."""
+    found = await catalog.read(uploads.load, "team/app", upload, "alice")
+    assert await catalog.pulls.session("team/app", upload, "alice") == found
+    return found
 
 
 async def claimed(catalog: Catalog, session: Session, part: Part | None = None) -> Claim:
@@ -64,6 +67,8 @@ async def test_a_session_is_found_by_its_repository_and_subject_only(catalog: Ca
     for given in (("other", UPLOAD, "alice"), ("team/app", UPLOAD, "bob"), ("team/app", "1", "")):
         with pytest.raises(UploadUnknown):
             await catalog.read(uploads.load, *given)
+        with pytest.raises(UploadUnknown):
+            await catalog.pulls.session(*given)
 
 
 async def test_the_limit_counts_open_sessions_of_a_subject(catalog: Catalog) -> None:
