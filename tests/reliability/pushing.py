@@ -74,7 +74,8 @@ class Client:
         assert place.status == 202, place
         location, offset = place.headers["Location"], 0
         while offset < len(data):
-            stop = min(len(data), offset + self._dice.randint(1, len(data)))
+            # Never a single byte: the range 0-0 is also what an upload without bytes has.
+            stop = min(len(data), offset + self._dice.randint(2, max(2, len(data))))
             if stop == len(data) and self._dice.random() < 0.5:
                 break  # the rest goes with the PUT
             offset = self._patch(location, data, offset, stop)
