@@ -72,6 +72,7 @@ class Connection(web.RequestHandler):
         "is_cut_off",
         "limits",
         "place",
+        "remote",
     )
 
     def __init__(self, manager: Server, **options: Any) -> None:
@@ -82,6 +83,8 @@ class Connection(web.RequestHandler):
         """The loop's time at which a head began that is not complete."""
         self.limits = manager.limits
         self.place = Place.INSIDE
+        self.remote = ""
+        """The address of whoever opened it; empty for a Unix socket."""
         self._answers_no_more = False
         self._body: StreamReader = EMPTY_PAYLOAD
         self._is_malformed = False
@@ -93,12 +96,6 @@ class Connection(web.RequestHandler):
     def _is_idle(self) -> bool:
         """Whether all that came has been answered."""
         return self._waiter is not None and not self._messages
-
-    @property
-    def remote(self) -> str:
-        """The address of whoever opened it; empty for a Unix socket."""
-        peer = self.peername
-        return str(peer[0]) if isinstance(peer, tuple) else ""
 
     @property
     def is_plain(self) -> bool:
@@ -297,6 +294,8 @@ class Server(web.Server):
 
     def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
+        peer = transport.get_extra_info("peername")
+        handler.remote = str(peer[0]) if isinstance(peer, tuple) else ""
         handler.place = self._crowd.enter(handler.remote)
         if handler.place is not Place.INSIDE:
             handler.turn_away()
