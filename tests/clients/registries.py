@@ -65,6 +65,7 @@ def running_registry(
     *,
     login: bool = False,
     rules: str = "",
+    auth: Mapping[str, Any] | None = None,
     tls: Authority | None = None,
     address: str = "127.0.0.1",
     workers: int = 1,
@@ -72,13 +73,15 @@ def running_registry(
     """Start the registry with its data in `folder`; it is ended when the context is left.
 
     `login` asks for a password, and `rules` says who may then do what (else `USER` and `OTHERS` may
-    do everything); `address` is what it listens on.
+    do everything); `auth` is a whole section in their place.  `address` is what it listens on.
     """
     folder.mkdir(parents=True)
     host = f"{address}:{free_port()}"
     config = _configuration(folder, host, tls)
     if login:
         config["auth"] = {"htpasswd": _logins(folder, rules)}
+    elif auth:
+        config["auth"] = auth
     file = folder / "config.yml"
     file.write_text(yaml.safe_dump(config))
     wire = Wire(
@@ -129,7 +132,7 @@ def _command(workers: int) -> list[str]:
 
 def _is_up(wire: Wire) -> bool:
     try:
-        return wire.get("").status == 200
+        return wire.get("").status in (200, 401)
     except URLError:
         return False
 
