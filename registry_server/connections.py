@@ -185,7 +185,7 @@ class Connection(web.RequestHandler):
 
     # Writing
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """Hand bytes to the transport.  Raises `ConnectionResetError` where the client left."""
         transport = self.transport
         if transport is None or transport.is_closing():

@@ -140,13 +140,17 @@ async def _send_pieces(
     gathered = bytearray(head)
     left = size
     async for piece in pieces:
-        gathered += piece
         left -= len(piece)
         if left < 0:
             break
-        if len(gathered) >= PIECE:
+        large = len(piece) >= PIECE
+        if not large:
+            gathered += piece
+        if large or len(gathered) >= PIECE:
             connection.write(bytes(gathered))
             gathered.clear()
+            if large:
+                connection.write(piece)
             await connection.drain()
     if left:
         raise DriverError(f"the store sent {size - left} bytes where {size} were stored")

@@ -18,7 +18,8 @@ from registry_storage.errors import (
     RangeNotSatisfiable,
 )
 
-PIECE: Final = 1 * MiB
+PIECE: Final = 2 * MiB
+"""What one read from a connection gets; smaller ones cost more time, larger ones memory."""
 
 _NO_SUCH_RANGE: Final = ("InvalidRange", "416")
 
