@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +30,10 @@ from registry_storage.errors import (
     TransientError,
 )
 from registry_storage.plugins import open_driver
-from tests.cli.certificates import Certificate, make_certificate
+from tests.cli.certificates import make_certificate
 from tests.drivers.s3_answers import answering, failing, timeout
 from tests.services.buckets import S3Account
+from tests.services.handshakes import tls_server
 from tests.services.processes import free_port
 
 SETTINGS: Mapping[str, Any] = {
@@ -199,26 +196,3 @@ def test_secrets_are_not_shown() -> None:
     config = S3Config(**{**SETTINGS, "sessiontoken": "token"})
     assert "secret'" not in repr(config)
     assert "token'" not in repr(config)
-
-
-@contextmanager
-def tls_server(certificate: Certificate) -> Iterator[str]:
-    """A server that only shakes hands; gives its address."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate.path, certificate.key)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=_shake_hands, args=(listener, context), daemon=True).start()
-        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
-
-
-def _shake_hands(listener: socket.socket, context: ssl.SSLContext) -> None:
-    while True:
-        try:
-            connection, _ = listener.accept()
-        except OSError:
-            return
-        with connection:
-            try:
-                context.wrap_socket(connection, server_side=True).close()
-            except OSError:
-                continue

@@ -37,9 +37,9 @@ from registry_storage.plugins import open_driver
 from registry_storage.testing.material import Held, content, new_id, read_all
 from tests.cli.certificates import make_certificate
 from tests.drivers.swift_answers import answering
-from tests.drivers.test_s3_failures import tls_server
 from tests.services.ceph import SwiftAccount
 from tests.services.containers import scratch_folder
+from tests.services.handshakes import tls_server
 from tests.services.processes import free_port
 from tests.services.swift import SwiftServer
 
