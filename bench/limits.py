@@ -1,4 +1,4 @@
-"""What this server must hold by itself: memory, the cost of a page, fairness of writers."""
+"""What this server must hold by itself: memory, what a page and a token cost, fair writers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import processes, seeding
+from bench import processes, seeding, tokens
 from bench.client import Connection, begin_upload, push_blob, push_image, with_digest
 from bench.content import Blob, GiB, Image, KiB, MiB
 from bench.servers import Server, ours
@@ -19,6 +19,7 @@ from bench.tools import wrk
 MEMORY_BAR = 150 * MiB
 GROWTH_BAR = 1.1
 PAGE_BAR = 1.5
+TOKEN_BAR = 1.15
 SHARE_BAR = 0.5
 ANSWER_BAR = 1.0
 """Seconds: no commit waits for seconds."""
@@ -169,6 +170,13 @@ def _verdict_on(workers: list[list[_Tally]]) -> Finding:
     return Finding(told, min(shares) >= SHARE_BAR * max(shares) and slowest < ANSWER_BAR)
 
 
+def _token_check(scratch: Path, effort: Effort) -> Finding:
+    plain, checked = tokens.cpu_per_request(scratch, effort.seconds)
+    told = f"{plain * 1e6:.0f} us open, {checked * 1e6:.0f} us with a token"
+    ratio = checked / plain
+    return Finding(f"{told}: {ratio:.2f}x", ratio <= TOKEN_BAR)
+
+
 LIMITS: tuple[Limit, ...] = (
     Limit(
         "memory",
@@ -187,6 +195,12 @@ LIMITS: tuple[Limit, ...] = (
         "a page of the catalog, as rows grow",
         f"<= {PAGE_BAR}x",
         _pages("_catalog", seeding.repositories),
+    ),
+    Limit(
+        "token-manifest",
+        "CPU of a GET of a manifest, with and without checking a token",
+        f"<= {TOKEN_BAR}x",
+        _token_check,
     ),
     Limit(
         "fair",

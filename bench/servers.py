@@ -42,6 +42,8 @@ _STOP_SECONDS = 30.0
 
 
 Storage = Mapping[str, object]
+Access = tuple[Mapping[str, object], str | None]
+"""The section `auth` of a configuration, and the `Authorization` that it lets in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +77,28 @@ class Server:
 
 @contextmanager
 def ours(
-    scratch: Path, *, workers: int, name: str | None = None, storage: Storage | None = None
+    scratch: Path,
+    *,
+    workers: int,
+    name: str | None = None,
+    storage: Storage | None = None,
+    access: Access | None = None,
 ) -> Iterator[Server]:
     """This project's server: SQLite, htpasswd and a policy file, logs on.
 
-    `storage` is that section of its configuration; None: the filesystem.
+    `storage` is that section of its configuration; None: the filesystem.  `access` takes the place
+    of htpasswd and policy.
     """
     name = name or f"ours-{workers}"
     folder = _folder(scratch, name)
     port = _free_port()
     config = folder / "config.yml"
-    config.write_text(yaml.safe_dump(_our_config(folder, port, storage)))
+    auth, authorization = access or _logins(folder)
+    config.write_text(yaml.safe_dump(_our_config(folder, port, storage, auth)))
     command = [sys.executable, "-m", "registry_server", "serve", str(config)]
     command += ["--workers", str(workers)]
-    login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     with _running(command, folder / "log") as process:
-        server = Server(name, port, process.pid, folder / "storage", f"Basic {login}")
+        server = Server(name, port, process.pid, folder / "storage", authorization)
         _wait_until_ready(server, process, folder / "log")
         yield server
 
@@ -122,15 +130,22 @@ def docker_registry_version() -> str:
     return found[0] if found else done.stdout.strip()
 
 
-def _our_config(folder: Path, port: int, storage: Storage | None) -> dict[str, object]:
+def _logins(folder: Path) -> Access:
     (folder / "policy.yml").write_text(yaml.safe_dump(_POLICY))
     hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt()).decode()
     (folder / "htpasswd").write_text(f"{USER}:{hashed}\n")
     access = {"realm": "bench", "path": f"{folder}/htpasswd", "policy": f"{folder}/policy.yml"}
+    login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    return {"htpasswd": access}, f"Basic {login}"
+
+
+def _our_config(
+    folder: Path, port: int, storage: Storage | None, auth: Mapping[str, object]
+) -> dict[str, object]:
     return {
         "storage": dict(storage or _files(folder)),
         "http": {"addr": f"127.0.0.1:{port}"},
-        "auth": {"htpasswd": access},
+        "auth": dict(auth),
         "data": {"directory": f"{folder}/data"},
     }
 
