@@ -116,12 +116,10 @@ def test_the_audience_may_be_a_text_or_a_list(audience: object) -> None:
     verify(SIGNER.token(PULL, aud=audience))
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [{"exp": int(time.time()) - 20}, {"nbf": time.time() + 20.5}, {"iat": int(time.time()) + 20}],
-)
-def test_clocks_may_differ_by_half_a_minute(changed: dict[str, Any]) -> None:
-    assert not VERIFIER.is_late(verify(SIGNER.token(PULL, **changed)))
+@pytest.mark.parametrize(("claim", "seconds"), [("exp", -20), ("nbf", 20.5), ("iat", 20)])
+def test_clocks_may_differ_by_half_a_minute(claim: str, seconds: float) -> None:
+    token = verify(SIGNER.token(PULL, **{claim: int(time.time()) + seconds}))
+    assert not VERIFIER.is_late(token)
 
 
 def test_scopes_of_one_repository_add_up_and_alien_ones_grant_nothing() -> None:
@@ -382,9 +380,9 @@ NOW = int(time.time())
         ({"exp": [NOW + 300]}, "exp"),
         ({"exp": -1}, "exp"),
         ({"exp": 10**400}, "exp"),
-        ({"nbf": NOW + 120}, "not valid yet"),
+        ({"nbf": NOW + 7200}, "not valid yet"),
         ({"nbf": str(NOW)}, "nbf"),
-        ({"iat": NOW + 120}, "in the future"),
+        ({"iat": NOW + 7200}, "in the future"),
         ({"iat": None}, "iat"),
         ({"iss": "another"}, "issuer"),
         ({"iss": ISSUER + " "}, "issuer"),
