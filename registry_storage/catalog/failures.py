@@ -8,7 +8,19 @@ from contextlib import contextmanager
 
 from sqlalchemy import exc
 
-from registry_storage.errors import CatalogError, CatalogUnavailable, NoSpace, RegistryError
+from registry_storage.errors import (
+    CatalogError,
+    CatalogUnavailable,
+    InvalidInput,
+    NoSpace,
+    RegistryError,
+)
+
+_NO_VALUES = (exc.DataError, UnicodeEncodeError, OverflowError)
+"""Of text or a number that the database cannot even look for: NUL, half a character, 10^30."""
+
+RAISED = (exc.SQLAlchemyError, sqlite3.Error, *_NO_VALUES)
+"""What `translate` knows."""
 
 # SQLite's primary result codes (https://www.sqlite.org/rescode.html): the low byte of every
 # extended code.
@@ -25,15 +37,18 @@ _READ_ONLY_TRANSACTION = "25006"
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise what the database raises inside as `CatalogError` and its kinds, or as `NoSpace`."""
+    """Raise what the database raises inside as `translate` says it."""
     try:
         yield
-    except (exc.SQLAlchemyError, sqlite3.Error) as error:
+    except RAISED as error:
         raise translate(error) from error
 
 
 def translate(error: BaseException) -> BaseException:
-    """`error` in the words of this library; as it is, if it is not the database's."""
+    """`error` as `CatalogError` or its kinds, `NoSpace` or, where the database could not take a
+    value, `InvalidInput`; as it is, if it is not the database's."""
+    if isinstance(error, _NO_VALUES):
+        return InvalidInput(f"no name, type or number is like that: {_said(error)}")
     if isinstance(error, sqlite3.Error):
         return _from_sqlite(error)
     if isinstance(error, exc.DBAPIError):
@@ -66,8 +81,13 @@ def _from_sqlite(error: sqlite3.Error) -> RegistryError:
     return CatalogError(f"the catalog's database failed: {error}")
 
 
+def _said(error: BaseException) -> str:
+    """In one line, without the statement."""
+    return " ".join(str(getattr(error, "orig", error)).split())
+
+
 def _from_postgresql(error: exc.DBAPIError) -> RegistryError:
-    said = " ".join(str(error.orig).split())
+    said = _said(error)
     state = sqlstate(error)
     if state == _DISK_FULL:
         return NoSpace(f"the catalog's database has no space left: {said}")

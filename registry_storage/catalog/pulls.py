@@ -18,7 +18,7 @@ from sqlalchemy.dialects import sqlite
 
 from registry_storage.catalog import blobs, manifests, uploads
 from registry_storage.catalog.blobs import BlobRow
-from registry_storage.catalog.failures import translate
+from registry_storage.catalog.failures import RAISED, translate
 from registry_storage.catalog.fork import refuse_after_fork
 from registry_storage.catalog.manifests import ManifestRow
 from registry_storage.catalog.protocols import fresh
@@ -154,6 +154,6 @@ class SqlitePulls:
         refuse_after_fork(self._process)
         try:
             row: tuple[Any, ...] | None = self._connection.execute(statement, given).fetchone()
-        except sqlite3.Error as error:
+        except RAISED as error:
             raise translate(error) from error
         return row

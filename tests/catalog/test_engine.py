@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import Connection, text
 
-from registry_storage.catalog import Catalog
-from registry_storage.errors import CatalogError, CatalogUnavailable, ConfigurationInvalid
+from registry_storage.catalog import Catalog, referrers, repositories, tags
+from registry_storage.errors import (
+    CatalogError,
+    CatalogUnavailable,
+    ConfigurationInvalid,
+    InvalidInput,
+    NotFound,
+)
 from tests.catalog.samples import REPOSITORY, digest, push, push_blob
 
 
@@ -109,3 +116,21 @@ def _refusals_in_child(catalog: Catalog) -> int:
         except BaseException:
             pass
     return refused
+
+
+@pytest.mark.parametrize("text", ["\0", "\ud800"])
+async def test_text_that_no_database_holds_is_found_nowhere(catalog: Catalog, text: str) -> None:
+    for ask in (
+        catalog.pulls.manifest(text, "latest"),
+        catalog.pulls.session("team/app", text, ""),
+        catalog.read(referrers.page, "team/app", "sha256:0", text, "", 10),
+        catalog.write(tags.delete, "team/app", text, lease=0),
+    ):
+        with suppress(InvalidInput, NotFound):
+            assert not await ask
+
+
+async def test_a_number_that_no_database_holds_is_refused(catalog: Catalog) -> None:
+    await catalog.write(repositories.ensure, "team/app")
+    with pytest.raises(InvalidInput):
+        await catalog.read(tags.names, "team/app", "", 10**30)
