@@ -6,15 +6,12 @@ repositories of its own (`repository`) and clients that have seen no registry be
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.clients.images import Images, build
 from tests.clients.programs import Containers, Ctr, Docker
 from tests.clients.registries import (
     Authority,
@@ -26,7 +23,6 @@ from tests.clients.registries import (
 from tests.services.clients import (
     DockerEngine,
     containerd,
-    debian_packages,
     docker_engine,
     require,
 )
@@ -47,22 +43,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def programs() -> None:
     """Every client program is here, or the tests end with the reason."""
     require("docker", "podman", "skopeo", "buildah", "ctr", "openssl", "node")
-
-
-@pytest.fixture(scope="session")
-def images(tmp_path_factory: pytest.TempPathFactory, programs: None) -> Images:
-    """The images, built once for all pytest processes of a run."""
-    packages = debian_packages()
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    folder, done = shared / "images", shared / "images-are-built"
-    with (shared / "images.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            build(folder, packages)
-            done.touch()
-    return Images(folder)
 
 
 @pytest.fixture(scope="session")
