@@ -51,8 +51,10 @@ class Uploads:
         try:
             return self._put_part(handle, number, data)
         except DriverUnavailable as error:
-            self._raise_if_gone(handle, error)
-            raise
+            # Some stores answer for uploads that are gone as if they had failed themselves.
+            if self._is_under_way(handle):
+                raise
+            raise _no_upload(handle) from error
 
     def publish(self, handle: Handle, parts: Sequence[Part]) -> None:
         """Complete the upload, unless that was done before or is done meanwhile."""
@@ -86,11 +88,14 @@ class Uploads:
         try:
             self._complete(handle, parts)
         except (UploadNotFound, PartLost, DriverUnavailable) as error:
+            # In this order: whoever completes an upload publishes first, and ends the upload after.
+            gone = isinstance(error, UploadNotFound) or not self._is_under_way(handle)
             if self._lies_published(handle, parts):
                 return True
-            if _IN_PROGRESS in str(error) and self._is_under_way(handle):
+            if gone:
+                raise _no_upload(handle) from error
+            if _IN_PROGRESS in str(error):
                 return False
-            self._raise_if_gone(handle, error)
             if not isinstance(error, PartLost):
                 raise
             self._publish_without_leftovers(handle, parts, error)
@@ -179,11 +184,6 @@ class Uploads:
             )
         return str(answer["ETag"])
 
-    def _raise_if_gone(self, handle: Handle, error: Exception) -> None:
-        """Some stores answer for uploads that are gone as if they had failed themselves."""
-        if isinstance(error, DriverUnavailable) and not self._is_under_way(handle):
-            raise UploadNotFound(f"there is no upload {handle}") from error
-
     def _is_under_way(self, handle: Handle) -> bool:
         with self._requests.about(handle):
             try:
@@ -207,7 +207,11 @@ def _data_key(handle: Handle) -> str:
     return Place(blob_id_of(handle), None).data_key
 
 
+def _no_upload(handle: Handle) -> UploadNotFound:
+    return UploadNotFound(f"there is no upload {handle!r} in this store")
+
+
 def _parsed(handle: Handle) -> re.Match[str]:
     if found := _HANDLE.fullmatch(handle):
         return found
-    raise UploadNotFound(f"{handle!r} is not an upload of this store")
+    raise _no_upload(handle)
