@@ -143,11 +143,15 @@ class Repository:
         return await redirects.blob_url(blob.location, valid_for) if redirects else None
 
     async def put_blob(
-        self, data: bytes | AsyncIterable[Buffer], digest: Digest | None = None
+        self,
+        data: bytes | AsyncIterable[Buffer],
+        digest: Digest | None = None,
+        *,
+        actor: str = "",
     ) -> BlobInfo:
         """Store a blob whole.  Raises `DigestInvalid` if the bytes have another digest."""
         self._store.check_writable()
-        return _blob_info(await self._store.uploads.put(self.name, data, digest))
+        return _blob_info(await self._store.uploads.put(self.name, data, digest, actor))
 
     async def mount_blob(self, digest: Digest, source: str, *, actor: str = "") -> BlobInfo | None:
         """Link a blob that repository `source` holds; None: it does not (push the bytes).

@@ -1,4 +1,4 @@
-"""The facade for programs without an event loop: the same calls, without `await`.
+"""The facade for programs without an event loop: what a script needs of it, without `await`.
 
     from registry_storage import sync
 
@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
+from registry_storage.digest import Digest
 from registry_storage.drivers.api import Driver
 from registry_storage.policy import StorePolicy
 from registry_storage.registry import Registry
@@ -66,7 +67,6 @@ class BlockingRepository:
         return call
 
     blob = _blocking(Repository.blob)
-    put_blob = _blocking(Repository.put_blob)
     mount_blob = _blocking(Repository.mount_blob)
     delete_blob = _blocking(Repository.delete_blob)
     begin_upload = _blocking(Repository.begin_upload)
@@ -81,6 +81,13 @@ class BlockingRepository:
     tags = _blocking(Repository.tags)
     referrers = _blocking(Repository.referrers)
 
+    def put_blob(
+        self, data: bytes | Iterable[bytes], digest: Digest | None = None, *, actor: str = ""
+    ) -> BlobInfo:
+        """Store a blob whole.  Raises `DigestInvalid` if the bytes have another digest."""
+        stream = data if isinstance(data, bytes) else _fetched(iter(data))
+        return self._loop.run(self._repository.put_blob(stream, digest, actor=actor))
+
     def read_blob(self, blob: BlobInfo, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """The bytes [start, stop) in pieces.  Raises `BlobUnknown`, `RangeNotSatisfiable`."""
         reader = self._repository.read_blob(blob, start, stop)
@@ -90,6 +97,12 @@ class BlockingRepository:
                 yield piece
         finally:
             self._loop.run(reader.__aexit__(None, None, None))
+
+
+async def _fetched(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Fetched on a thread, for they may come from a disk or another host."""
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece
 
 
 class BlockingRegistry:
@@ -109,8 +122,10 @@ class BlockingRegistry:
 
     def close(self) -> None:
         """Finish what is under way and free everything."""
-        self._loop.run(self._registry.close())
-        self._loop.stop()
+        try:
+            self._loop.run(self._registry.close())
+        finally:
+            self._loop.stop()
 
     def __enter__(self) -> Self:
         return self

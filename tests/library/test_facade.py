@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from registry_storage import (
     open_driver,
     sync,
 )
+from registry_storage.catalog import Catalog, events
 from registry_storage.drivers.api import BlobKind, Buffers, Mark, StoredBlob
 from registry_storage.drivers.wrappers.base import DelegatingDriver
 from registry_storage.errors import (
@@ -27,6 +29,7 @@ from registry_storage.errors import (
     ConfigurationInvalid,
     ContentInUse,
     DigestInvalid,
+    DriverUnavailable,
     ManifestBlobUnknown,
     ManifestInvalid,
     ManifestTooLarge,
@@ -332,6 +335,50 @@ def test_the_same_without_an_event_loop(tmp_path: Path) -> None:
             repository.manifest("absent")
 
 
+def test_a_large_blob_may_come_in_pieces_without_an_event_loop() -> None:
+    with sync.open_registry("memory") as registry:
+        repository = registry.repository("a")
+        blob = repository.put_blob(bytes(100_000) for _ in range(200))
+        assert (blob.size, blob.digest) == (20_000_000, Digest.of(bytes(20_000_000)))
+
+        def broken() -> Iterator[bytes]:
+            yield b"x"
+            raise OSError("the disk is gone")
+
+        with pytest.raises(OSError, match="the disk is gone"):
+            repository.put_blob(broken())
+
+
+def test_a_store_that_fails_to_close_leaves_no_thread() -> None:
+    class Stuck(DelegatingDriver):
+        async def close(self) -> None:
+            raise DriverUnavailable("not now")
+
+    registry = sync.open_registry(Stuck(open_driver("memory", {})))
+    assert event_loops() == ["registry"]
+    with pytest.raises(DriverUnavailable):
+        registry.close()
+    assert event_loops() == []
+
+
+async def test_who_pushed_a_blob_is_in_its_event(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/catalog.sqlite"
+    async with await Registry.open(
+        "filesystem", {"rootdirectory": str(tmp_path)}, catalog_url=url
+    ) as registry:
+        await registry.repository("a").put_blob(b"x", actor="alice")
+    catalog = await Catalog.open(url)
+    await catalog.write(events.number)
+    (event,) = await catalog.read(events.after, 0, 10)
+    assert (event.kind, event.repository, event.actor) == ("blob.linked", "a", "alice")
+    await catalog.close()
+
+
 def test_a_store_that_cannot_open_leaves_no_thread(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationInvalid):
         sync.open_registry("filesystem", {"rootdirectry": str(tmp_path)})
+    assert event_loops() == []
+
+
+def event_loops() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "registry"]
