@@ -211,7 +211,8 @@ uploads = Table(
     # Bytes stored so far, in parts and tails.
     Column("offset", BigInteger, nullable=False, server_default="0"),
     Column("algorithm", _text(), nullable=False),
-    # Of the bytes up to `offset`; null where a host could not advance it: the blob is read again.
+    # While open, of the bytes up to `offset`, null where a host could not advance it: the blob is
+    # read again.  From `committing` on `checked`, or null where the digest is still to be proved.
     Column("hash_state", LargeBinary),
     # The driver's name for the upload, once it has one.
     Column("handle", _text()),
