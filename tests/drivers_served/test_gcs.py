@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.drivers_served import common
+from tests.drivers_served import backends, common
 from tests.services.clients import require
-from tests.services.fake_gcs import FakeGcs, service_account_key
+from tests.services.fake_gcs import FakeGcs
 
 pytestmark = pytest.mark.xdist_group("fake-gcs")
 
 
-@pytest.fixture(params=[False, True], ids=["served", "redirected"])
-def redirected(request: pytest.FixtureRequest) -> bool:
-    """Whether clients are sent to the store itself."""
-    return bool(request.param)
+@pytest.fixture
+def backend(fake_gcs: FakeGcs, tmp_path: Path) -> Iterator[common.Backend]:
+    with backends.gcs(fake_gcs, tmp_path) as opened:
+        yield opened
 
 
-def backend(fake_gcs: FakeGcs, *, redirected: bool = False) -> common.Backend:
-    bucket = fake_gcs.new_bucket()
-    settings = {"bucket": bucket}
-    if redirected:
-        settings |= {"credentials": service_account_key()}
-    return common.Backend(
-        {"gcs": settings},
-        lambda: [key for key in fake_gcs.keys(bucket) if key.startswith("uploads/")],
-    )
-
-
-def test_an_image_by_skopeo(tmp_path: Path, fake_gcs: FakeGcs, redirected: bool) -> None:
+@pytest.mark.parametrize("redirects", [True, False], ids=["redirected", "served"])
+def test_an_image_by_skopeo(tmp_path: Path, backend: common.Backend, redirects: bool) -> None:
     require("skopeo")
-    common.check_an_image_by_skopeo(tmp_path, backend(fake_gcs, redirected=redirected))
+    storage = {**backend.storage, "redirect": {"disable": not redirects}}
+    common.check_an_image_by_skopeo(tmp_path, common.Backend(storage, backend.under_way))
 
 
-def test_an_upload_over_two_servers(tmp_path: Path, fake_gcs: FakeGcs) -> None:
-    common.check_an_upload_over_two_servers(tmp_path, backend(fake_gcs))
+def test_an_upload_over_two_servers(tmp_path: Path, backend: common.Backend) -> None:
+    common.check_an_upload_over_two_servers(tmp_path, backend)
 
 
-def test_sudden_death_leaves_nothing_behind(tmp_path: Path, fake_gcs: FakeGcs) -> None:
-    common.check_sudden_death(tmp_path, backend(fake_gcs))
+def test_sudden_death_leaves_nothing_behind(tmp_path: Path, backend: common.Backend) -> None:
+    common.check_sudden_death(tmp_path, backend)
 
 
 @pytest.mark.parametrize("mib", [128, pytest.param(2048, marks=pytest.mark.long)])
-def test_memory_stays_flat(tmp_path: Path, fake_gcs: FakeGcs, mib: int) -> None:
-    common.check_flat_memory(tmp_path, backend(fake_gcs), mib, most_growth=48)
+def test_memory_stays_flat(tmp_path: Path, backend: common.Backend, mib: int) -> None:
+    storage = {**backend.storage, "redirect": {"disable": True}}
+    flat = common.Backend(storage, backend.under_way)
+    common.check_flat_memory(tmp_path, flat, mib, most_growth=48)

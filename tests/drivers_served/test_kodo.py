@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.drivers_served import common
+from tests.drivers_served import backends, common
 from tests.services.clients import require
 from tests.services.kodo import KodoServer
 
@@ -14,13 +15,9 @@ pytestmark = pytest.mark.xdist_group("kodo")
 
 
 @pytest.fixture
-def backend(kodo: KodoServer, kodo_bucket: str) -> common.Backend:
-    def parts() -> list[str]:
-        """Of uploads under way.  One without parts may be left: nobody can find it, it expires."""
-        uploads = kodo.uploads(kodo_bucket).items()
-        return [f"{upload_id}/{number}" for upload_id, it in uploads for number in it["parts"]]
-
-    return common.Backend({"kodo": kodo.settings(kodo_bucket)}, parts)
+def backend(kodo: KodoServer, tmp_path: Path) -> Iterator[common.Backend]:
+    with backends.kodo(kodo, tmp_path) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("redirects", [True, False], ids=["redirected", "served"])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.drivers.rados_pool import fresh_address, settings_for, uploads_in
-from tests.drivers_served import common
+from tests.drivers_served import backends, common
 from tests.services.ceph import CephCluster
 from tests.services.clients import require
 
@@ -15,9 +15,9 @@ pytestmark = pytest.mark.xdist_group("ceph")
 
 
 @pytest.fixture
-def backend(ceph: CephCluster) -> common.Backend:
-    address = fresh_address(ceph)
-    return common.Backend({"rados": settings_for(address)}, lambda: uploads_in(address))
+def backend(ceph: CephCluster, tmp_path: Path) -> Iterator[common.Backend]:
+    with backends.rados(ceph, tmp_path) as opened:
+        yield opened
 
 
 def test_an_image_by_skopeo(tmp_path: Path, backend: common.Backend) -> None:

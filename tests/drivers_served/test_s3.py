@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drivers_served import common
+from tests.drivers_served import backends, common
 from tests.services.clients import require
 
 SERVERS = [
@@ -17,9 +17,9 @@ SERVERS = [
 
 
 @pytest.fixture(params=SERVERS)
-def backend(request: pytest.FixtureRequest) -> Iterator[common.Backend]:
-    with request.getfixturevalue(request.param).bucket() as bucket:
-        yield common.Backend({"s3": bucket.settings}, bucket.parts)
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[common.Backend]:
+    with backends.s3(request.getfixturevalue(request.param), tmp_path) as opened:
+        yield opened
 
 
 def test_an_image_by_skopeo(tmp_path: Path, backend: common.Backend) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.drivers_served import common
+from tests.drivers_served import backends, common
 from tests.services.clients import require
-from tests.services.containers import ScratchFolder, scratch_folder
 
 SERVERS = [
     pytest.param("swift_server", marks=pytest.mark.xdist_group("swift"), id="swift"),
@@ -17,20 +16,10 @@ SERVERS = [
 ]
 
 
-def under_way(folder: ScratchFolder) -> list[str]:
-    """Heads of uploads, and segments that belong to no blob."""
-    names = [name.split(f"{folder.prefix}/", 1)[1] for name in folder.names()]
-    published = {name.removeprefix("blobs/") for name in names if name.startswith("blobs/")}
-    segments = [name for name in names if name.startswith("segments/")]
-    loose = [name for name in segments if name.split("/")[1] not in published]
-    return loose + [name for name in names if name.startswith("uploads/")]
-
-
 @pytest.fixture(params=SERVERS)
-def backend(request: pytest.FixtureRequest) -> Iterator[common.Backend]:
-    with scratch_folder(request.getfixturevalue(request.param)) as folder:
-        settings = {**folder.settings, "secretkey": "signs the URLs"}
-        yield common.Backend({"swift": settings}, lambda: under_way(folder))
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[common.Backend]:
+    with backends.swift(request.getfixturevalue(request.param), tmp_path) as opened:
+        yield opened
 
 
 def test_an_image_by_skopeo(tmp_path: Path, backend: common.Backend) -> None:
