@@ -16,7 +16,14 @@ from tests.services.fake_gcs import FakeGcs, service_account_key
 pytestmark = pytest.mark.xdist_group("fake-gcs")
 
 
-@pytest.fixture(params=["", "some/folder"], ids=["whole-bucket", "in-a-folder"])
+# Servers are tried in a whole bucket, in `tests/drivers_served`.
+ROOTS = [
+    pytest.param("some/folder", id="in-a-folder"),
+    pytest.param("", id="whole-bucket", marks=pytest.mark.long),
+]
+
+
+@pytest.fixture(params=ROOTS)
 def harness(request: pytest.FixtureRequest, fake_gcs: FakeGcs) -> DriverHarness:
     bucket, root = fake_gcs.new_bucket(), request.param
     config = GcsConfig(bucket=bucket, rootdirectory=root, credentials=service_account_key())

@@ -33,7 +33,14 @@ def failing(kodo: KodoServer, **fault: Any) -> Callable[[], AbstractContextManag
     return lambda: kodo.failing(fault)
 
 
-@pytest.fixture(params=["", "a root/of äll"], ids=["top", "below"])
+# Servers are tried at the top of a bucket, in `tests/drivers_served`.
+ROOTS = [
+    pytest.param("a root/of äll", id="below"),
+    pytest.param("", id="top", marks=pytest.mark.long),
+]
+
+
+@pytest.fixture(params=ROOTS)
 def harness(request: pytest.FixtureRequest, kodo: KodoServer, kodo_bucket: str) -> DriverHarness:
     root = request.param
 

@@ -117,6 +117,7 @@ async def test_the_region_of_the_bucket_is_named() -> None:
         assert "but in eu-north-1" in str(await problem(region="us-east-1"))
 
 
+@pytest.mark.xdist_group("moto")
 async def test_a_bucket_that_is_missing(moto: S3Account) -> None:
     error = await problem(bucket="no-such-bucket", regionendpoint=moto.endpoint)
     assert "bucket no-such-bucket" in str(error)
@@ -146,6 +147,7 @@ async def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
     assert "AWS_CA_BUNDLE" in str(error)
 
 
+@pytest.mark.xdist_group("moto")
 async def test_a_store_that_speaks_no_tls(moto: S3Account) -> None:
     error = await problem(regionendpoint=moto.endpoint.replace("http:", "https:"))
     assert not isinstance(error, TransientError)
@@ -163,6 +165,7 @@ async def test_no_credentials_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert "where the SDK looks" in str(error)
 
 
+@pytest.mark.xdist_group("moto")
 async def test_keys_from_the_environment_are_found(
     moto: S3Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
