@@ -39,7 +39,7 @@ class Database(Protocol):
     @property
     def pulls(self) -> PullReader: ...
 
-    async def write(self, call: Callable[[Connection], T]) -> T: ...
+    async def write(self, call: Callable[[Connection], T], *, durable: bool = True) -> T: ...
 
     async def read(self, call: Callable[[Connection], T]) -> T: ...
 
@@ -83,6 +83,13 @@ class Catalog:
         """
         self._check_open()
         return await self._database.write(lambda tx: operation(tx, *args, **kwargs))
+
+    async def write_unflushed(
+        self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As `write`, but a power failure may still undo it: for what nobody would miss then."""
+        self._check_open()
+        return await self._database.write(lambda tx: operation(tx, *args, **kwargs), durable=False)
 
     async def read(
         self, operation: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, text
@@ -62,9 +63,14 @@ class PostgresqlDatabase:
             tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
             migrate(tx)
 
-    async def write(self, call: Callable[[Connection], T]) -> T:
-        """The result of `call`, committed; tried again where others or the network made it fail."""
-        return await self._in_thread(_transact, self._engine, call)
+    async def write(self, call: Callable[[Connection], T], *, durable: bool = True) -> T:
+        """The result of `call`, committed; tried again where others or the network made it fail.
+
+        The server answers before it has flushed its log if it need not be durable.
+        """
+        return await self._in_thread(
+            _transact, self._engine, call if durable else partial(_unflushed, call)
+        )
 
     async def read(self, call: Callable[[Connection], T]) -> T:
         """As `write`, without a transaction around it, which would be two more round trips.
@@ -95,6 +101,11 @@ class PostgresqlDatabase:
             return await asyncio.wait_for(running, ANSWER_SECONDS)
         except TimeoutError:
             raise CatalogUnavailable("the catalog's database does not answer") from None
+
+
+def _unflushed(call: Callable[[Connection], T], tx: Connection) -> T:
+    tx.exec_driver_sql("SET LOCAL synchronous_commit = off")
+    return call(tx)
 
 
 def _transact(engine: Engine, call: Callable[[Connection], T]) -> T:

@@ -89,9 +89,9 @@ class SqliteDatabase:
             self.pulls.close()
             self._readers.dispose()
 
-    async def write(self, call: Callable[[Connection], T]) -> T:
-        """The result of `call`, committed and durable."""
-        return await self._writer.write(call)
+    async def write(self, call: Callable[[Connection], T], *, durable: bool = True) -> T:
+        """The result of `call`, committed; and durable, unless that need not be."""
+        return await self._writer.write(call, durable=durable)
 
     async def read(self, call: Callable[[Connection], T]) -> T:
         """The result of `call`, which sees one state of the database."""

@@ -4,6 +4,10 @@ SQLite lets one connection write at a time and makes the others poll, which star
 So every writer first waits for a file lock, which the kernel hands out, and then folds the
 operations that wait in its process into one transaction: one fsync for all of them.  Each runs in a
 savepoint of its own, and is answered after the common commit.
+
+What nobody would miss need not wait for the disk: a transaction that begins with such an operation
+takes in only such, and is not flushed.  The next one that is flushed takes it along, for they lie
+in one log; a crash of the process loses neither.
 """
 
 from __future__ import annotations
@@ -61,9 +65,12 @@ class WritersLock:
 class _Write:
     """An operation that waits for its turn, and then for its answer."""
 
-    __slots__ = ("_call", "_error", "_future", "_result", "loop")
+    __slots__ = ("_call", "_error", "_future", "_result", "durable", "loop")
 
-    def __init__(self, call: Callable[[Connection], Any], future: asyncio.Future[Any]) -> None:
+    def __init__(
+        self, call: Callable[[Connection], Any], future: asyncio.Future[Any], *, durable: bool
+    ) -> None:
+        self.durable = durable
         self._call = call
         self._future = future
         self._result: Any = None
@@ -112,14 +119,16 @@ class GroupWriter:
         self._engine = engine
         self._lock = lock
         self._connection: Connection | None = None
+        self._flushes = True
         self._waiting: SimpleQueue[_Write | None] = SimpleQueue()
+        self._postponed: list[_Write] = []
         self._thread = threading.Thread(target=self._work, name="catalog-writer", daemon=True)
         self._thread.start()
 
-    async def write(self, call: Callable[[Connection], T]) -> T:
-        """The result of `call`, committed and durable."""
+    async def write(self, call: Callable[[Connection], T], *, durable: bool = True) -> T:
+        """The result of `call`, committed; and durable, unless that need not be."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.put(_Write(call, future))
+        self._waiting.put(_Write(call, future, durable=durable))
         return await future
 
     def close(self) -> None:
@@ -128,7 +137,7 @@ class GroupWriter:
         self._thread.join()
 
     def _work(self) -> None:
-        while (first := self._waiting.get()) is not None:
+        while (first := self._next()) is not None:
             group = [first]
             try:
                 with self._lock:
@@ -141,13 +150,16 @@ class GroupWriter:
         with self._lock:
             self._disconnect()
 
+    def _next(self) -> _Write | None:
+        return self._postponed.pop() if self._postponed else self._waiting.get()
+
     def _commit(self, group: list[_Write]) -> None:
         """Run the first of `group`, and whatever else waits, in one transaction.
 
         If that fails, the connection is given up with whatever state it is in.
         """
         try:
-            connection = self._connect()
+            connection = self._connect(durable=group[0].durable)
             with connection.begin():
                 group[0].run(connection)
                 for write in self._joining():
@@ -168,13 +180,21 @@ class GroupWriter:
             if write is None:
                 self._waiting.put(None)
                 return
+            if write.durable and not self._flushes:
+                self._postponed.append(write)
+                return
             yield write
             if time.monotonic() > deadline:
                 return
 
-    def _connect(self) -> Connection:
+    def _connect(self, *, durable: bool) -> Connection:
+        """The connection, outside a transaction, whose commits are flushed as is asked."""
         if self._connection is None:
-            self._connection = self._engine.connect()
+            self._connection, self._flushes = self._engine.connect(), True
+        if self._flushes is not durable:
+            database: Any = self._connection.connection.dbapi_connection
+            database.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._flushes = durable
         return self._connection
 
     def _disconnect(self) -> None:

@@ -54,7 +54,8 @@ class Uploads:
         """Open a session.  Raises `TooManyUploads`, `DigestInvalid` for an unknown algorithm."""
         upload_id = fresh_blob_id()
         limit = self._context.policy.max_open_uploads
-        await self._context.catalog.write(
+        # It holds no bytes yet: who loses it to a power failure has to begin again anyway.
+        await self._context.catalog.write_unflushed(
             uploads.begin,
             repository,
             upload_id,

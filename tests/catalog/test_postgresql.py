@@ -145,6 +145,14 @@ async def test_a_read_pays_for_no_transaction(postgres: Catalog) -> None:
     assert not await postgres.write(begins)
 
 
+async def test_only_what_may_be_lost_is_not_flushed(postgres: Catalog) -> None:
+    def shown(tx: Connection) -> str | None:
+        return tx.scalar(text("SHOW synchronous_commit"))
+
+    assert await postgres.write_unflushed(shown) == "off"
+    assert await postgres.write(shown) == "on"
+
+
 async def test_a_server_that_says_nothing_is_not_waited_for(
     postgres: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -95,6 +96,29 @@ async def test_an_operation_whose_caller_has_gone_is_not_run(sqlite_catalog: Cat
         gone.cancel()
         await asyncio.wait([gone])
     assert await recorded(sqlite_catalog) == [0]
+
+
+async def test_what_may_be_lost_is_not_flushed_and_keeps_to_itself(
+    sqlite_catalog: Catalog, commits: list[object]
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def is_flushed(tx: Connection) -> bool:
+        return tx.scalar(text("PRAGMA synchronous")) == 2
+
+    def hold(tx: Connection) -> bool:
+        begun.set()
+        assert go_on.wait(10)
+        return is_flushed(tx)
+
+    first = asyncio.create_task(sqlite_catalog.write_unflushed(hold))
+    await asyncio.to_thread(begun.wait, 10)
+    soft, hard = sqlite_catalog.write_unflushed, sqlite_catalog.write
+    others = [asyncio.create_task(write(is_flushed)) for write in (soft, hard, soft, hard)]
+    await asyncio.sleep(0)
+    go_on.set()
+    assert await asyncio.gather(first, *others) == [False, False, True, True, True]
+    assert len(commits) == 2
 
 
 async def test_a_failed_commit_answers_nobody_and_the_writer_lives_on(
