@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 from types import ModuleType
 
 import pytest
 
 import registry_storage
-from tests.architecture.source import modules
+from registry_storage import Registry, Repository, errors
+from registry_storage.maintenance.janitor import Janitor
+from tests.architecture.source import ROOT, modules
 
 
 def _modules_with_public_names() -> list[str]:
@@ -47,3 +50,26 @@ def test_public_classes_and_functions_have_docstrings() -> None:
         if (inspect.isclass(value) or inspect.isroutine(value)) and not value.__doc__
     ]
     assert not bare
+
+
+def test_the_library_page_lists_every_call_and_every_name() -> None:
+    page = (ROOT / "docs/reference/library.md").read_text()
+    calls = [
+        name
+        for owner in (Registry, Repository, Janitor)
+        for name in vars(owner)
+        if not name.startswith("_") and name != "name"
+    ]
+    wanted = [*registry_storage.__all__, *calls]
+    assert [name for name in wanted if not re.search(rf"\b{name}\b", page)] == []
+
+
+def test_the_library_page_names_errors_that_exist() -> None:
+    page = (ROOT / "docs/reference/library.md").read_text()
+    raised = {
+        name
+        for row in re.findall(r"^\|.*\|.*\|(.*)\|$", page, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    }
+    assert len(raised) > 10
+    assert [name for name in raised if not hasattr(errors, name)] == []
