@@ -41,6 +41,7 @@ from registry_storage.manifests import ManifestRules, ParsedManifest, parse_mani
 from registry_storage.names import parse_tag
 from registry_storage.policy import StorePolicy
 from registry_storage.uploads import Uploads
+from registry_storage.uploads.context import milliseconds
 from registry_storage.values import BlobInfo, Manifest, PushedManifest, Referrer, UploadStatus
 
 SMALL_BLOB: Final = 64 * KiB
@@ -70,12 +71,12 @@ class Store:
     @property
     def lease(self) -> int:
         """In milliseconds, as the catalog counts."""
-        return int(self.policy.lease * 1000)
+        return milliseconds(self.policy.lease)
 
     @property
     def garbage_delay(self) -> int:
         """In milliseconds, as the catalog counts."""
-        return int(self.policy.garbage_delay * 1000)
+        return milliseconds(self.policy.garbage_delay)
 
 
 class Repository:

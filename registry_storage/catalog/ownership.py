@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, exists, literal, null, or_, select, update
+from sqlalchemy import Connection, bindparam, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from registry_storage.catalog.tables import blobs, manifests, repositories, store
+from registry_storage.catalog.tables import store
 from registry_storage.catalog.types import db_now
 
 
@@ -44,9 +44,6 @@ _ADOPT = _adoption.on_conflict_do_update(
         "next_token": _adoption.excluded.next_token,
         "adopted_at": _adoption.excluded.adopted_at,
     },
-)
-_HAS_ANYTHING = select(literal(1)).where(
-    or_(*(exists(select(literal(1)).select_from(t)) for t in (blobs, manifests, repositories)))
 )
 
 
@@ -81,8 +78,3 @@ def adopt(tx: Connection, store_id: str, token: str) -> StoreRow:
 
 def _the_row(tx: Connection) -> StoreRow:
     return StoreRow(*tx.execute(_READ).one())
-
-
-def is_empty(tx: Connection) -> bool:
-    """Whether it holds no blob, no manifest and no repository."""
-    return tx.execute(_HAS_ANYTHING).first() is None

@@ -29,7 +29,6 @@ from tests.catalog.samples import (
     count,
     digest,
     push,
-    push_blob,
 )
 
 
@@ -215,10 +214,3 @@ async def test_adopting_another_store_forgets_the_one_before(catalog: Catalog) -
     assert first.adopted_at is not None
     assert second.adopted_at is not None
     assert second.adopted_at >= first.adopted_at
-
-
-async def test_a_catalog_is_empty_until_something_is_pushed(catalog: Catalog) -> None:
-    await catalog.write(ownership.create, "store", "token")
-    assert await catalog.read(ownership.is_empty)
-    await push_blob(catalog, "layer")
-    assert not await catalog.read(ownership.is_empty)
