@@ -4,7 +4,7 @@
     REGISTRY_STORAGE=filesystem               chooses the driver; REGISTRY_AUTH=htpasswd likewise
     REGISTRY_STORAGE_S3_BUCKET=images         a key of the driver
     REGISTRY_VALIDATION_MANIFESTS_URLS_ALLOW_0=^https://  item 0 of a list; or append
-    REGISTRY_HTTP_HEADERS='{X-Served-By: [a]}'              values are YAML
+    REGISTRY_HTTP_HEADERS='{X-Served-By: [a]}'              sections and lists are YAML
     REGISTRY_CATALOG_URL_FILE=/run/secrets/catalog          the value is in that file
 
 A variable that names no setting is reported, not refused: Kubernetes injects such variables
@@ -14,7 +14,7 @@ A variable that names no setting is reported, not refused: Kubernetes injects su
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -30,6 +30,9 @@ from registry_storage.errors import ConfigurationInvalid
 PREFIX = "REGISTRY_"
 CONFIGURATION_PATH = "REGISTRY_CONFIGURATION_PATH"
 _NOT_SETTINGS = {CONFIGURATION_PATH, "REGISTRY_STORAGE_PLAIN_HASHLIB"}
+
+_NOTHING = ("", "~", "null", "Null", "NULL")
+"""What YAML writes for no value, which means the default."""
 
 KeyPath = tuple[str | int, ...]
 
@@ -67,19 +70,33 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
 
 
 def _override(variable: str, words: list[str], text: str) -> Override | None:
-    path = _resolve(Settings, words)
-    if path is not None:
-        return Override(variable, path, _parse(variable, text))
-    if words[-1] == "FILE" and (path := _resolve(Settings, words[:-1])) is not None:
-        return Override(variable, path, _content(variable, Path(text)))
+    found = _resolve(Settings, words)
+    if found is not None:
+        path, kind = found
+        return Override(variable, path, _parse(variable, text, kind))
+    if words[-1] == "FILE" and (found := _resolve(Settings, words[:-1])) is not None:
+        return Override(variable, found[0], _content(variable, Path(text)))
     return None
 
 
-def _parse(variable: str, text: str) -> Any:
+def _parse(variable: str, text: str, kind: Any) -> Any:
+    """The value in YAML; where one value is meant, text that says no such thing in YAML is text."""
     try:
-        return parse_document(text)
+        value = parse_document(text)
     except ValueError as error:
+        if _is_one_value(kind):
+            return text
         raise ConfigurationInvalid(f"{variable}: not YAML: {error}") from None
+    if _is_one_value(kind) and not isinstance(value, str) and text.strip() not in _NOTHING:
+        return text
+    return value
+
+
+def _is_one_value(kind: Any) -> bool:
+    """Whether a setting of this type is neither a section nor a list nor a map."""
+    shape = get_origin(kind) or kind
+    is_several = isinstance(shape, type) and issubclass(shape, BaseModel | Collection)
+    return shape is not Any and (shape is str or not is_several)
 
 
 def _content(variable: str, path: Path) -> str:
@@ -100,30 +117,37 @@ def _why_not(words: list[str]) -> str:
 # From the words of a name to a path, along the types of the settings
 
 
-def _resolve(kind: Any, words: list[str]) -> KeyPath | None:
-    """The path that `words` name below a value of type `kind`; None: there is no such setting."""
-    if not words:
-        return ()
+def _resolve(kind: Any, words: list[str]) -> tuple[KeyPath, Any] | None:
+    """The path that `words` name below a value of type `kind`, and the type of what is there.
+
+    None: there is no such setting.
+    """
     inner = without_none(kind)
+    if not words:
+        return (), inner
     if isinstance(inner, type) and issubclass(inner, BaseModel):
         return _resolve_in_model(inner, words)
     origin = get_origin(inner)
     if origin is tuple:
-        rest = _resolve(get_args(inner)[0], words[1:]) if words[0].isdecimal() else None
-        return None if rest is None else (int(words[0]), *rest)
+        found = _resolve(get_args(inner)[0], words[1:]) if words[0].isdecimal() else None
+        return _below(int(words[0]), found)
     if inner is Any:
-        return tuple(int(word) if word.isdecimal() else word.lower() for word in words)
+        return tuple(int(word) if word.isdecimal() else word.lower() for word in words), Any
     if origin is not None and issubclass(origin, Mapping):
-        return ("_".join(words),)
+        return ("_".join(words),), get_args(inner)[1]
     return None
 
 
-def _resolve_in_model(model: type[BaseModel], words: list[str]) -> KeyPath | None:
+def _resolve_in_model(model: type[BaseModel], words: list[str]) -> tuple[KeyPath, Any] | None:
     for count, name, kind in _matching_keys(model, words):
-        rest = _resolve(kind, words[count:])
-        if rest is not None:
-            return (name, *rest)
+        found = _below(name, _resolve(kind, words[count:]))
+        if found is not None:
+            return found
     return None
+
+
+def _below(key: str | int, found: tuple[KeyPath, Any] | None) -> tuple[KeyPath, Any] | None:
+    return None if found is None else ((key, *found[0]), found[1])
 
 
 def _matching_keys(model: type[BaseModel], words: list[str]) -> Iterator[tuple[int, str, Any]]:

@@ -39,6 +39,28 @@ def test_values_are_yaml(reader: Reader) -> None:
     assert settings.uploads.maxopen == 5
 
 
+@pytest.mark.parametrize("password", ["[x", "&a", "!t", "#7", "@a", "{a: b", "a: b", "%", "*", "-"])
+def test_where_text_is_meant_it_need_not_be_yaml(reader: Reader, password: str) -> None:
+    """In YAML these are a list, an anchor, a comment and so on, and some of them errors."""
+    settings = reader.settings(
+        REGISTRY_CATALOG_URL=password,
+        REGISTRY_HTTP_ADDR="[::1]:5000",
+        REGISTRY_VALIDATION_MANIFESTS_URLS_ALLOW_0="[a-z]+",
+        REGISTRY_LOG_FIELDS_NOTE="{",
+    )
+    assert settings.catalog.url is not None
+    assert settings.catalog.url.get_secret_value() == password
+    assert settings.http.addr.host == "::1"
+    assert [pattern.pattern for pattern in settings.validation.manifests.urls.allow] == ["[a-z]+"]
+    assert settings.log.fields == {"NOTE": "{"}
+
+
+def test_text_may_be_quoted_as_in_yaml(reader: Reader) -> None:
+    assert reader.settings(REGISTRY_AUTH_HTPASSWD='{path: /a, realm: "b c"}').auth.htpasswd
+    settings = reader.settings(REGISTRY_DATA_DIRECTORY='"/srv/a b"')
+    assert settings.data.directory == Path("/srv/a b")
+
+
 def test_a_driver_is_configured_by_variables_alone(reader: Reader) -> None:
     settings = reader.settings(REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY="/srv/007")
     assert settings.storage.driver == "filesystem"
@@ -123,7 +145,8 @@ def test_variables_that_are_no_settings_are_not_warned_of(reader: Reader) -> Non
     [
         ("REGISTRY_HTTP_ADDR", "x", "http.addr (from REGISTRY_HTTP_ADDR): 'x' is not an address"),
         ("REGISTRY_HTTP", "{adr: x}", "http.adr (from REGISTRY_HTTP): unknown key (did you mean"),
-        ("REGISTRY_LOG_LEVEL", "[", "REGISTRY_LOG_LEVEL: not YAML"),
+        ("REGISTRY_UPLOADS", "[", "REGISTRY_UPLOADS: not YAML"),
+        ("REGISTRY_LOG_LEVEL", "[", "log.level (from REGISTRY_LOG_LEVEL): input should be"),
         ("REGISTRY_STORAGE", "memroy", "storage.memroy: unknown driver (did you mean memory?)"),
         ("REGISTRY_AUTH", "htpaswd", "auth.htpaswd (from REGISTRY_AUTH): unknown key (did you"),
     ],
