@@ -9,9 +9,10 @@ from pathlib import Path
 
 import bcrypt
 
+from tests.services.registry import RegistryServer
+
 from .client import Client
 from .promises import OURS
-from .server import Server
 
 REALM = "The conformance suite"
 POLICY = """\
@@ -54,7 +55,7 @@ def password_of(user: str) -> str:
 class Guarded:
     """A server that asks who is there."""
 
-    server: Server
+    server: RegistryServer
     htpasswd: Path
     policy: Path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.registry import RegistryServer
+
 from . import promises
 from .client import Client
-from .server import Server
+from .inventory import inventory
 
 UNDER_TEST = os.environ.get("REGISTRY_UNDER_TEST")
 HASH_FALLBACK = {"REGISTRY_STORAGE_PLAIN_HASHLIB": "1"}
@@ -21,7 +24,7 @@ HASH_FALLBACK = {"REGISTRY_STORAGE_PLAIN_HASHLIB": "1"}
 PATIENT = {"REGISTRY_UPLOADS_MAXOPEN": "1000000"}
 """Many tests leave their uploads open, and all of them are one subject: nobody."""
 
-Serve = Callable[..., Server]
+Serve = Callable[..., RegistryServer]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,27 +43,27 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Start servers by their environment; all end, and are judged by their logs, at the end."""
     if UNDER_TEST:
         pytest.skip("needs a server that the test configures itself")
-    started: list[Server] = []
+    started: list[RegistryServer] = []
 
     def start(
         environment: dict[str, str] | None = None,
         *,
         directory: Path | None = None,
         config: str | None = None,
-    ) -> Server:
+    ) -> RegistryServer:
         place = directory or tmp_path_factory.mktemp("registry")
-        server = Server(place, PATIENT | (environment or {}), config).start()
+        server = RegistryServer(place, PATIENT | (environment or {}), config).start()
         started.append(server)
         return server
 
     yield start
     for server in started:
-        server.terminate()
+        server.tell(signal.SIGTERM)
     failures = [failure for server in started if (failure := _failure_at_stop(server))]
     assert not failures, "\n".join(failures)
 
 
-def _failure_at_stop(server: Server) -> str | None:
+def _failure_at_stop(server: RegistryServer) -> str | None:
     try:
         server.stop()
     except AssertionError as error:
@@ -69,13 +72,13 @@ def _failure_at_stop(server: Server) -> str | None:
 
 
 @pytest.fixture(scope="session")
-def server(serve: Serve) -> Server:
+def server(serve: Serve) -> RegistryServer:
     """The server as it is without any configuration but an address and a directory."""
     return serve()
 
 
 @pytest.fixture(scope="session")
-def server_that_rereads(serve: Serve) -> Server:
+def server_that_rereads(serve: Serve) -> RegistryServer:
     """A server that cannot carry a hash from one request to the next: it reads the bytes again."""
     return serve(HASH_FALLBACK)
 
@@ -121,30 +124,30 @@ def other_repo() -> str:
 
 
 @pytest.fixture(scope="session")
-def fortress(serve: Serve) -> Server:
+def fortress(serve: Serve) -> RegistryServer:
     """A server without an access log, so that every line of its log is a complaint."""
     return serve({"REGISTRY_LOG_ACCESSLOG_DISABLED": "true"})
 
 
 @pytest.fixture
-def attacker(fortress: Server) -> Iterator[Client]:
+def attacker(fortress: RegistryServer) -> Iterator[Client]:
     yield from _client(fortress.url)
 
 
 @pytest.fixture
-def unharmed(fortress: Server) -> Callable[..., AbstractContextManager[None]]:
+def unharmed(fortress: RegistryServer) -> Callable[..., AbstractContextManager[None]]:
     """A context for one attack: afterwards the server answers as before and has kept nothing."""
 
     @contextmanager
     def check(*, log_lines: int = 1, memory: int = 50_000_000) -> Iterator[None]:
-        before, lines = fortress.inventory(), fortress.log_lines()
+        before, lines = inventory(fortress.storage), fortress.log_lines()
         resident = fortress.resident_bytes()
         yield
         assert Client(fortress.url).get("/v2/").status == 200
         deadline = time.monotonic() + 5
-        while fortress.inventory() != before and time.monotonic() < deadline:
+        while inventory(fortress.storage) != before and time.monotonic() < deadline:
             time.sleep(0.02)  # what was given up is being cleared away behind the answer
-        assert fortress.inventory() == before
+        assert inventory(fortress.storage) == before
         assert fortress.log_lines() - lines <= log_lines, fortress.log.read_text()[-5000:]
         assert fortress.resident_bytes() - resident < memory
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.registry import RegistryServer
+
 from . import access
 from .access import Guarded, eventually, password_of, write_htpasswd
 from .client import Client
 from .conftest import Serve
 from .content import image
-from .server import Server
 
 EVE_MAY_PULL = """\
 rules:
@@ -74,7 +75,7 @@ def test_broken_rules_change_nothing_and_are_complained_of(guarded: Guarded, tex
     eventually(lambda: _status(guarded, _as("eve"), TAGS) == 200)
 
 
-def _new_lines(server: Server, before: int) -> str:
+def _new_lines(server: RegistryServer, before: int) -> str:
     return "\n".join(server.log.read_text().splitlines()[before:])
 
 
@@ -97,5 +98,5 @@ def test_an_old_password_does_not_outlive_its_change(guarded: Guarded) -> None:
 def test_a_broken_policy_is_no_start(serve: Serve, tmp_path: Path) -> None:
     environment, _, policy = access.settings(tmp_path)
     policy.write_text("rules: [")
-    with pytest.raises(AssertionError, match=r"policy\.yml"):
+    with pytest.raises(RuntimeError, match=r"policy\.yml"):
         serve(environment, directory=tmp_path)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.registry import RegistryServer
+
 from . import access
 from .access import Guarded
 from .client import Client, exchange
 from .conftest import Serve
 from .content import image, index
 from .promises import OURS
-from .server import Server
 
 Configured = Callable[..., Client]
 
@@ -153,7 +154,7 @@ def test_a_subject_may_have_so_many_uploads_open(serve: Serve, tmp_path: Path) -
 
 
 def test_one_line_of_the_log_for_each_request(serve: Serve) -> None:
-    server: Server = serve({"REGISTRY_LOG_FORMATTER": "json"})
+    server: RegistryServer = serve({"REGISTRY_LOG_FORMATTER": "json"})
     client = Client(server.url)
     ids = {client.get("/v2/none/tags/list").header("X-Request-Id") for _ in range(5)}
     client.close()

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.registry import RegistryServer
+
 from .client import Client
 from .conftest import Serve
 from .content import ABSENT, artifact, blob, digest_of, image, index
 from .marks import ours
 from .promises import OURS
-from .server import Server
 
 
 def test_deleting_a_tag_leaves_the_manifest(client: Client, repo: str) -> None:
@@ -137,7 +138,7 @@ FIXED = image("fixed")
 @pytest.fixture(scope="module", params=["delete disabled", "read-only"])
 def fixed(
     request: pytest.FixtureRequest, serve: Serve, tmp_path_factory: pytest.TempPathFactory
-) -> Server:
+) -> RegistryServer:
     """A server on which nothing can be deleted, holding `FIXED` as `fixed:v1`."""
     directory: Path = tmp_path_factory.mktemp("fixed")
     if request.param == "delete disabled":
@@ -153,7 +154,7 @@ def fixed(
 
 
 @pytest.fixture
-def fixed_client(fixed: Server) -> Iterator[Client]:
+def fixed_client(fixed: RegistryServer) -> Iterator[Client]:
     client = Client(fixed.url, promises=OURS)
     yield client
     client.close()

@@ -20,9 +20,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.registry import RegistryServer
+
 from .client import Client, exchange, statuses
 from .content import image
-from .server import Server
 
 CORPUS = Path(__file__).parent / "corpus"
 Unharmed = Callable[..., AbstractContextManager[None]]
@@ -180,7 +181,7 @@ def test_what_proxies_say_is_not_believed(attacker: Client, field: str) -> None:
 
 
 def test_a_thousand_pipelined_requests_are_each_answered(
-    fortress: Server, attacker: Client, unharmed: Unharmed
+    fortress: RegistryServer, attacker: Client, unharmed: Unharmed
 ) -> None:
     request = b"GET /v2/ HTTP/1.1\r\nHost: registry\r\n\r\n" * 999
     with unharmed():

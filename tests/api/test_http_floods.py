@@ -11,8 +11,9 @@ from contextlib import AbstractContextManager, ExitStack, closing
 
 import pytest
 
+from tests.services.registry import RegistryServer
+
 from .client import Client, exchange, statuses
-from .server import Server
 
 Unharmed = Callable[..., AbstractContextManager[None]]
 IDLE = 2000
@@ -27,7 +28,7 @@ def many_files() -> None:
 
 
 @pytest.mark.usefixtures("many_files")
-def test_idle_connections(fortress: Server, attacker: Client) -> None:
+def test_idle_connections(fortress: RegistryServer, attacker: Client) -> None:
     """Each costs a few kilobytes, and nobody else any time."""
     attacker.get("/v2/")
     before = fortress.resident_bytes()
@@ -92,7 +93,9 @@ def test_a_million_trailers(attacker: Client, repo: str, unharmed: Unharmed) -> 
             attacker.start_upload(repo)
 
 
-def test_a_flood_of_bad_requests_is_logged_in_few_words(fortress: Server, attacker: Client) -> None:
+def test_a_flood_of_bad_requests_is_logged_in_few_words(
+    fortress: RegistryServer, attacker: Client
+) -> None:
     before = fortress.log.stat().st_size
     for _ in range(300):
         exchange(attacker.address, b"GET /\0 HTTP/1.1\r\n\r\n")
@@ -100,7 +103,7 @@ def test_a_flood_of_bad_requests_is_logged_in_few_words(fortress: Server, attack
 
 
 def test_connections_that_come_and_go(
-    fortress: Server, attacker: Client, unharmed: Unharmed
+    fortress: RegistryServer, attacker: Client, unharmed: Unharmed
 ) -> None:
     with unharmed():
         for _ in range(1000):

@@ -11,9 +11,11 @@ from functools import partial
 
 import pytest
 
+from tests.services.registry import RegistryServer
+
 from .client import Answer, Client, with_query
 from .content import Image, blob, digest_of, image, index
-from .server import Server
+from .inventory import inventory
 
 ROUNDS = 10
 
@@ -86,12 +88,12 @@ def test_two_chunks_without_saying_where(client: Client, repo: str, together: To
 
 
 def test_two_uploads_of_one_digest_end_in_one_blob(
-    server: Server, client: Client, repo: str, together: Together
+    server: RegistryServer, client: Client, repo: str, together: Together
 ) -> None:
     for round_ in range(ROUNDS):
         data = blob(200_000, f"one digest {round_}")
         digest = digest_of(data)
-        before = server.inventory().rows["blobs"]
+        before = inventory(server.storage).rows["blobs"]
         targets = [
             with_query(client.patch(client.start_upload(repo), data).location, digest=digest)
             for _ in range(4)
@@ -99,21 +101,21 @@ def test_two_uploads_of_one_digest_end_in_one_blob(
         answers = together(*(partial(Client.put, target=target) for target in targets))
         assert [answer.status for answer in answers] == [201] * 4
         assert client.get(f"/v2/{repo}/blobs/{digest}").body == data
-        assert server.inventory().rows["blobs"] == before + 1
+        assert inventory(server.storage).rows["blobs"] == before + 1
 
 
 def test_one_digest_into_many_repositories(
-    server: Server, client: Client, repo: str, together: Together
+    server: RegistryServer, client: Client, repo: str, together: Together
 ) -> None:
     data = blob(100_000, "into many repositories")
     digest = digest_of(data)
-    before = server.inventory().rows["blobs"]
+    before = inventory(server.storage).rows["blobs"]
     targets = [with_query(client.start_upload(f"{repo}/{n}"), digest=digest) for n in range(8)]
     answers = together(*(partial(Client.put, target=target, body=data) for target in targets))
     assert [answer.status for answer in answers] == [201] * 8
     for n in range(8):
         assert client.get(f"/v2/{repo}/{n}/blobs/{digest}").body == data
-    assert server.inventory().rows["blobs"] == before + 1
+    assert inventory(server.storage).rows["blobs"] == before + 1
 
 
 def test_one_upload_finished_twice_at_once(client: Client, repo: str, together: Together) -> None:

@@ -8,7 +8,7 @@ from socket import create_server
 
 import pytest
 
-from .served import run
+from tests.services.registry import run
 
 
 @pytest.mark.parametrize("arguments", [["version"], ["--version"]])

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from hashlib import sha256
@@ -15,53 +15,48 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.registry import SECONDS, RegistryServer, wait_until
+
 from .certificates import make_certificate
-from .served import SECONDS, Served
 
 WORKERS = pytest.mark.parametrize("workers", [1, 2])
 
-Serve = Callable[..., Served]
+Serve = Callable[..., RegistryServer]
 
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    started: list[Served] = []
+    started: list[RegistryServer] = []
 
-    def start(workers: int = 1, *arguments: str, **settings: str) -> Served:
-        served = Served(tmp_path, ["--workers", str(workers), *arguments], **settings)
-        started.append(served)
-        served.start()
-        _wait_until_ready(served)
-        return served
+    def start(
+        workers: int = 1,
+        *,
+        arguments: Sequence[str] = (),
+        host: str = "127.0.0.1",
+        scheme: str = "http",
+        **settings: str,
+    ) -> RegistryServer:
+        server = RegistryServer(
+            tmp_path, settings, workers=workers, arguments=arguments, host=host, scheme=scheme
+        )
+        started.append(server)
+        return server.start()
 
     yield start
-    for served in started:
-        served.kill()
+    for server in started:
+        server.kill()
 
 
-def _wait_until_ready(served: Served) -> None:
-    with closing(_connect(served)) as connection:
-        connection.request("GET", "/readyz")
-        assert connection.getresponse().status == 200
-
-
-def _connect(served: Served) -> http.client.HTTPConnection:
-    """A connection; workers may take a moment after the banner to listen."""
+def _connect(served: RegistryServer) -> http.client.HTTPConnection:
     connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=SECONDS)
-    for _ in range(SECONDS * 50):
-        try:
-            connection.connect()
-            return connection
-        except ConnectionRefusedError:
-            assert served.process.poll() is None, served.log.read_text()
-            signal.sigtimedwait([], 0.02)
-    raise AssertionError(served.log.read_text())
+    connection.connect()
+    return connection
 
 
 class Push:
     """A blob push whose second half is yet to be sent."""
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: RegistryServer) -> None:
         self._content = os.urandom(100_000)
         digest = sha256(self._content).hexdigest()
         self._connection = _connect(served)
@@ -96,15 +91,17 @@ def test_what_is_under_way_drains(serve: Serve, workers: int, number: signal.Sig
     assert "Traceback" not in served.log.read_text()
 
 
-def _wait_until_refused(served: Served) -> None:
+def _wait_until_refused(served: RegistryServer) -> None:
     """No worker listens any more."""
-    for _ in range(SECONDS * 50):
-        try:
-            socket.create_connection(("127.0.0.1", served.port), timeout=SECONDS).close()
-        except ConnectionRefusedError:
-            return
-        signal.sigtimedwait([], 0.02)
-    raise AssertionError("still listening")
+    wait_until(lambda: not _listens(served))
+
+
+def _listens(served: RegistryServer) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", served.port), timeout=SECONDS).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 @WORKERS
@@ -132,50 +129,42 @@ def test_draining_has_an_end(serve: Serve, workers: int) -> None:
 
 def test_a_worker_that_dies_is_replaced(serve: Serve) -> None:
     served = serve(2)
-    first = _workers(served, 2)
-    os.kill(min(first), signal.SIGKILL)
+    wait_until(lambda: len(served.worker_pids()) == 2)
+    dies, stays = sorted(served.worker_pids())
+    os.kill(dies, signal.SIGKILL)
     served.wait_for_log("Perhaps out of memory")
-    second = _workers(served, 2, without=min(first))
-    assert max(first) in second
-    _wait_until_ready(served)
+    wait_until(lambda: len(served.worker_pids() - {dies}) == 2)
+    assert stays in served.worker_pids()
     served.tell(signal.SIGTERM)
     assert served.end() == 0
 
 
-def _workers(served: Served, count: int, without: int = 0) -> set[int]:
-    """The processes below the master, once there are so many."""
-    pid = served.process.pid
-    for _ in range(SECONDS * 50):
-        children = {int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
-        if len(children - {without}) == count:
-            return children - {without}
-        signal.sigtimedwait([], 0.02)
-    raise AssertionError(f"not {count} workers")
-
-
 def test_every_worker_gets_connections(serve: Serve) -> None:
     served = serve(2)
-    workers = _workers(served, 2)
+    wait_until(lambda: _listeners(served.port) == 2)
     connections = [_connect(served) for _ in range(64)]
     for connection in connections:
         connection.request("GET", "/livez")
         assert connection.getresponse().read() is not None
-    counts = [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in workers]
+    counts = [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in served.worker_pids()]
     for connection in connections:
         connection.close()
     assert abs(counts[0] - counts[1]) < 48, counts
 
 
+def _listeners(port: int) -> int:
+    """How many sockets listen there: each worker has one of its own."""
+    table = Path("/proc/net/tcp").read_text()
+    return table.count(f" 0100007F:{port:04X} 00000000:0000 0A ")
+
+
 def test_workers_that_lose_their_master_end(serve: Serve) -> None:
     served = serve(2)
-    workers = _workers(served, 2)
+    workers = served.worker_pids()
+    assert workers
     served.tell(signal.SIGKILL)
     served.end()
-    for _ in range(SECONDS * 50):
-        if not any(_is_running(pid) for pid in workers):
-            return
-        signal.sigtimedwait([], 0.02)
-    raise AssertionError("a worker goes on without its master")
+    wait_until(lambda: not any(_is_running(pid) for pid in workers))
 
 
 def _is_running(pid: int) -> bool:
@@ -188,26 +177,22 @@ def _is_running(pid: int) -> bool:
 @WORKERS
 def test_tls(serve: Serve, tmp_path: Path, workers: int) -> None:
     certificate = make_certificate(tmp_path, "server")
-    served = Served(
-        tmp_path,
-        ["--workers", str(workers)],
+    served = serve(
+        workers,
+        scheme="https",
         REGISTRY_HTTP_TLS_CERTIFICATE=str(certificate.path),
         REGISTRY_HTTP_TLS_KEY=str(certificate.key),
         REGISTRY_HTTP_TLS_MINIMUMTLS="tls1.3",
-    ).start()
-    try:
-        _connect(served).close()
-        context = ssl.create_default_context(cafile=str(certificate.path))
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", served.port, timeout=SECONDS, context=context
-        )
-        connection.request("GET", "/v2/")
-        assert connection.getresponse().status == 200
-        assert isinstance(connection.sock, ssl.SSLSocket)
-        assert connection.sock.version() == "TLSv1.3"
-        connection.close()
-    finally:
-        served.kill()
+    )
+    context = ssl.create_default_context(cafile=str(certificate.path))
+    connection = http.client.HTTPSConnection(
+        "127.0.0.1", served.port, timeout=SECONDS, context=context
+    )
+    connection.request("GET", "/v2/")
+    assert connection.getresponse().status == 200
+    assert isinstance(connection.sock, ssl.SSLSocket)
+    assert connection.sock.version() == "TLSv1.3"
+    connection.close()
 
 
 def test_the_banner_tells_where_and_who(serve: Serve) -> None:
@@ -217,15 +202,9 @@ def test_the_banner_tells_where_and_who(serve: Serve) -> None:
     assert "open to everyone on this machine; set auth.htpasswd" in line
 
 
-def test_an_open_registry_beyond_loopback_is_insisted_on(serve: Serve, tmp_path: Path) -> None:
-    served = Served(tmp_path, ["--insecure-open"])
-    served._settings = {**served._settings, "REGISTRY_HTTP_ADDR": f":{served.port}"}
-    served.start()
-    try:
-        _wait_until_ready(served)
-        assert "OPEN TO EVERYONE WHO CAN REACH IT" in served.log.read_text()
-    finally:
-        served.kill()
+def test_an_open_registry_beyond_loopback_is_insisted_on(serve: Serve) -> None:
+    served = serve(host="", arguments=["--insecure-open"])
+    assert "OPEN TO EVERYONE WHO CAN REACH IT" in served.log.read_text()
 
 
 def test_many_clients_at_once(serve: Serve) -> None:

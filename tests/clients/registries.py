@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import bcrypt
 import yaml
 
 from tests.clients.content import Wire
 from tests.services.clients import SECURE_NAME
-from tests.services.processes import free_port, spawn, wait_until_ready
+from tests.services.registry import RegistryServer
 
 COMMAND = "REGISTRY_UNDER_TEST"
 """Environment variable: the command of another registry, which gets the configuration file."""
@@ -76,27 +73,33 @@ def running_registry(
     do everything); `auth` is a whole section in their place.  `address` is what it listens on.
     """
     folder.mkdir(parents=True)
-    host = f"{address}:{free_port()}"
+    scheme = "https" if tls else "http"
+    server = _UnderTest(folder, workers=workers, host=address, scheme=scheme)
+    host = f"{address}:{server.port}"
     config = _configuration(folder, host, tls)
     if login:
         config["auth"] = {"htpasswd": _logins(folder, rules)}
     elif auth:
         config["auth"] = auth
-    file = folder / "config.yml"
-    file.write_text(yaml.safe_dump(config))
-    wire = Wire(
-        f"{'https' if tls else 'http'}://{host}",
-        tls.certificate if tls else None,
-        (USER, PASSWORD) if login else None,
-    )
-    log = folder / "log"
-    environment = {"REGISTRY_DATA_DIRECTORY": str(folder / "data")}
-    command = ["env", *(f"{key}={value}" for key, value in environment.items())]
-    with spawn([*command, *_command(workers), file], log=log) as process:
-        wait_until_ready(process, lambda: _is_up(wire), log=log)
-        yield Registry(host, wire, log)
-    ended_by_itself = process.returncode != -signal.SIGKILL
-    assert ended_by_itself, f"the registry did not end when told:\n{log.read_text()[-2000:]}"
+    server.config = yaml.safe_dump(config)
+    server.start()
+    try:
+        account = (USER, PASSWORD) if login else None
+        wire = Wire(server.url, tls.certificate if tls else None, account)
+        yield Registry(host, wire, server.log)
+    finally:
+        server.stop()
+
+
+class _UnderTest(RegistryServer):
+    """This project's server, or the one that `COMMAND` names."""
+
+    def _command(self) -> list[str]:
+        command = super()._command()
+        return command if is_ours() else [*shlex.split(os.environ[COMMAND]), command[-1]]
+
+    def _is_ready(self) -> bool:
+        return self._answers("/readyz" if is_ours() else "/v2/")
 
 
 def _configuration(folder: Path, host: str, tls: Authority | None) -> dict[str, Any]:
@@ -121,20 +124,6 @@ def _logins(folder: Path, rules: str) -> dict[str, str]:
         policy.write_text(rules)
         settings["policy"] = str(policy)
     return settings
-
-
-def _command(workers: int) -> list[str]:
-    if not is_ours():
-        return shlex.split(os.environ[COMMAND])
-    command = [sys.executable, "-m", "registry_server", "serve"]
-    return [*command, "--workers", str(workers)] if workers > 1 else command
-
-
-def _is_up(wire: Wire) -> bool:
-    try:
-        return wire.get("").status in (200, 401)
-    except URLError:
-        return False
 
 
 def make_authority(folder: Path) -> Authority:

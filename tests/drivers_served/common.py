@@ -22,10 +22,10 @@ import yaml
 
 from registry_storage import Digest
 from registry_storage.hashing import new_hasher
-from tests.api.server import Server
 from tests.clients.content import Wire, in_layout
 from tests.clients.programs import Containers
 from tests.reliability.pushing import Client, image
+from tests.services.registry import RegistryServer
 
 MiB = 1024 * 1024
 SECONDS = 60.0
@@ -49,26 +49,16 @@ class Backend:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-class StoreServer(Server):
-    """A server whose configuration names the store."""
-
-    def _settings(self, port: int) -> dict[str, str]:
-        settings = super()._settings(port)
-        for key in ("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "REGISTRY_DATA_DIRECTORY"):
-            del settings[key]
-        return settings
-
-
 @contextmanager
 def serving(
     folder: Path, backend: Backend, *, upload_age: str = "168h", log: str = "one"
-) -> Iterator[StoreServer]:
+) -> Iterator[RegistryServer]:
     """A server on that store.  All in one folder share a catalog; it is ended on leaving."""
     home = folder / log
     home.mkdir(parents=True)
     storage = {**backend.storage, "maintenance": {"uploadpurging": {"age": upload_age}}}
-    config = {"version": 0.1, "storage": storage, "data": {"directory": str(folder / "data")}}
-    server = StoreServer(home, backend.environment, yaml.safe_dump(config))
+    environment = {**backend.environment, "REGISTRY_DATA_DIRECTORY": str(folder / "data")}
+    server = RegistryServer(home, environment, yaml.safe_dump({"storage": storage}))
     server.start()
     try:
         yield server

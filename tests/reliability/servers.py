@@ -9,28 +9,14 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from registry_storage import Digest
-from tests.api.server import Server
+from tests.services.registry import RegistryServer
 
 
-class WorkersServer(Server):
-    """A server of several worker processes, which can be killed one by one."""
-
-    workers = 2
-
-    def _command(self) -> list[str]:
-        return [*super()._command(), "--workers", str(self.workers)]
-
-    def kill_workers(self) -> None:
-        """SIGKILL every worker; the server starts others."""
-        for pid in self.worker_pids():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-    def worker_pids(self) -> list[int]:
-        """The processes that serve now."""
-        assert self._process is not None
-        pid = self._process.pid
-        return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def kill_workers(server: RegistryServer) -> None:
+    """SIGKILL every worker; the server starts others."""
+    for pid in server.worker_pids():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def damaged_rows(storage: Path) -> list[str]:

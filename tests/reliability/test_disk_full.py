@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from registry_storage import Digest
-from tests.api.server import Server
 from tests.reliability.pushing import Answer, Client, image
+from tests.services.registry import RegistryServer
 
 MiB = 1024 * 1024
 DISK = 64 * MiB
@@ -32,16 +32,16 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def server(disk: Path, tmp_path: Path) -> Iterator[Server]:
+def server(disk: Path, tmp_path: Path) -> Iterator[RegistryServer]:
     directory = tmp_path / "server"
     directory.mkdir()
     environment = {"REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY": str(disk / "storage")}
-    server = Server(directory, environment).start()
+    server = RegistryServer(directory, environment).start()
     yield server
     server.kill()
 
 
-def test_a_full_disk_is_said_and_survived(server: Server, disk: Path) -> None:
+def test_a_full_disk_is_said_and_survived(server: RegistryServer, disk: Path) -> None:
     dice = random.Random(7)
     client = Client([server.url], dice)
     kept = dice.randbytes(1000)

@@ -12,14 +12,15 @@ import pytest
 
 from registry_storage import Digest
 from tests.reliability.pushing import Client, image
-from tests.reliability.servers import WorkersServer, damaged_rows
+from tests.reliability.servers import damaged_rows, kill_workers
+from tests.services.registry import RegistryServer
 
 SHORT, LONG = 40, 1000
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[WorkersServer]:
-    server = WorkersServer(tmp_path)
+def server(tmp_path: Path) -> Iterator[RegistryServer]:
+    server = RegistryServer(tmp_path, workers=2)
     server.start()
     yield server
     server.kill()
@@ -28,7 +29,7 @@ def server(tmp_path: Path) -> Iterator[WorkersServer]:
 @pytest.mark.parametrize(
     "kills", [SHORT, pytest.param(LONG, marks=[pytest.mark.long, pytest.mark.timeout(7200)])]
 )
-def test_a_push_survives_the_death_of_its_workers(server: WorkersServer, kills: int) -> None:
+def test_a_push_survives_the_death_of_its_workers(server: RegistryServer, kills: int) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     dice = random.Random(seed)
@@ -48,7 +49,7 @@ def test_a_push_survives_the_death_of_its_workers(server: WorkersServer, kills: 
 class Killer:
     """Kills all workers, at random, so many times, while the tests goes on."""
 
-    def __init__(self, server: WorkersServer, dice: random.Random, kills: int) -> None:
+    def __init__(self, server: RegistryServer, dice: random.Random, kills: int) -> None:
         self.kills = 0
         self._server = server
         self._dice = dice
@@ -65,7 +66,7 @@ class Killer:
             if self._ended.wait(self._dice.uniform(0.1, 1.2)):
                 return
             if self._server.worker_pids():
-                self._server.kill_workers()
+                kill_workers(self._server)
                 self.kills += 1
 
     def __enter__(self) -> Killer:

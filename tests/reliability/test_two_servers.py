@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from registry_storage import Digest
-from tests.api.server import Server
 from tests.reliability.pushing import Client, image
+from tests.services.registry import RegistryServer
 
 SHORT, LONG = 20, 600
 """Seconds of random work."""
@@ -30,7 +30,7 @@ def urls(tmp_path: Path, postgres_url: str) -> Iterator[list[str]]:
             "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY": storage,
             "REGISTRY_CATALOG_URL": postgres_url,
         }
-        servers.append(Server(directory, environment).start())
+        servers.append(RegistryServer(directory, environment).start())
     yield [server.url for server in servers]
     for server in servers:
         server.stop()

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -48,6 +48,7 @@ def spawn(
     log: Path,
     user: str | None = None,
     cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
     stop_signal: signal.Signals = signal.SIGTERM,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run `command`, its output in `log`, and end it by process id when the context is left.
@@ -65,6 +66,7 @@ def spawn(
             group=user,
             extra_groups=[] if user else None,
             cwd=cwd,
+            env=environment,
         )
     try:
         yield process
