@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from tests.cli.served import run
 from tests.drivers_served.common import Backend
+from tests.services.registry import run
 
 WRONG: Mapping[str, tuple[Mapping[str, object], str]] = {
     "s3": ({"secretkey": "guess"}, "check accesskey and secretkey"),
