@@ -109,7 +109,10 @@ class Bucket:
 
     def empty(self) -> None:
         """Delete and abort everything."""
-        for key in self.all_keys():
-            self.client.delete_object(Bucket=self.name, Key=key)
+        keys = [{"Key": key} for key in self.all_keys()]
+        for page in range(0, len(keys), 1000):
+            doomed = {"Objects": keys[page : page + 1000], "Quiet": True}
+            answer = self.client.delete_objects(Bucket=self.name, Delete=doomed)
+            assert "Errors" not in answer, answer
         for key, upload in self.uploads():
             self.client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload)

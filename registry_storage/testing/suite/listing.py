@@ -48,14 +48,14 @@ async def test_list_blobs_gives_many_blobs_once_each(readable: Workbench) -> Non
 
 @contract
 async def test_what_exists_throughout_a_listing_appears_once(bench: Workbench) -> None:
-    stable = {(await bench.put_marked(content(50, seed))).location for seed in range(60)}
-    passing = [await bench.put_marked(content(50, seed)) for seed in range(100, 160)]
+    stored = await asyncio.gather(*[bench.put_marked(content(50, seed)) for seed in range(120)])
+    stable, passing = {blob.location for blob in stored[:60]}, stored[60:]
     seen = []
     async for blob in bench.driver.list_blobs():
         seen.append(blob.location)
         if passing:
             await bench.driver.delete_blobs([passing.pop().location])
-            await bench.put_marked(content(50, len(seen)))
+            await bench.put_marked(content(50, 200 + len(seen)))
     assert sorted(set(seen) & stable) == sorted(stable)
     assert len(seen) == len(set(seen))
 
