@@ -93,6 +93,10 @@ class Uploads:
             if self._lies_published(handle, parts):
                 return True
             if gone:
+                # moto ends an upload a moment before it publishes the blob.
+                time.sleep(PAUSES[0])
+                if self._lies_published(handle, parts):
+                    return True
                 raise _no_upload(handle) from error
             if _IN_PROGRESS in str(error):
                 return False
