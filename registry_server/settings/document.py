@@ -52,6 +52,8 @@ def read_document(path: Path) -> dict[str, Any]:
         content = parse_document(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationInvalid(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationInvalid(f"{path}: not UTF-8") from None
     except ValueError as error:
         raise ConfigurationInvalid(f"{path}: {error}") from None
     if content is None:

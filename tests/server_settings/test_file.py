@@ -164,6 +164,13 @@ def test_a_file_that_is_no_configuration(reader: Reader, text: str, reason: str)
     assert reason in message
 
 
+def test_a_file_that_is_not_text(tmp_path: Path) -> None:
+    path = tmp_path / "config.yml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigurationInvalid, match=r"config\.yml: not UTF-8"):
+        load(path, {})
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationInvalid, match="No such file"):
         load(tmp_path / "absent.yml", {})
