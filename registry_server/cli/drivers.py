@@ -15,6 +15,8 @@ from registry_storage.drivers.api import MiB, PartLimits
 from registry_storage.maintenance.probe import probe
 from registry_storage.plugins import DriverDescription, extensions_of
 
+_AS_WIDE_AS_NEEDED = 10_000
+
 drivers = typer.Typer(invoke_without_command=True, help="Look at the storage drivers.")
 
 
@@ -23,7 +25,9 @@ def list_drivers(context: typer.Context) -> None:
     """List the storage drivers that are installed; `check` tries the configured one."""
     if context.invoked_subcommand is not None:
         return
-    table = Table("driver", "package", "parts", "extensions", "keys", "state")
+    table = Table()
+    for heading in ("driver", "package", "parts", "extensions", "keys", "state"):
+        table.add_column(heading, overflow="fold")
     for driver in describe_drivers():
         table.add_row(
             driver.name,
@@ -33,7 +37,13 @@ def list_drivers(context: typer.Context) -> None:
             ", ".join(driver.config_keys),
             _state(driver),
         )
-    Console(soft_wrap=False).print(table)
+    _console().print(table)
+
+
+def _console() -> Console:
+    """A terminal as wide as it is; what goes elsewhere is never broken, let alone cut."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_AS_WIDE_AS_NEEDED)
 
 
 @drivers.command()
