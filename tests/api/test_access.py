@@ -414,6 +414,7 @@ def test_who_asks_first_and_may_is_invited(nobody: Client) -> None:
         assert connection.recv(10_000).startswith(b"HTTP/1.1 201 ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("user", [None, "eve"])
 def test_who_just_sends_is_refused_at_once(nobody: Client, user: str | None) -> None:
     """Ten gigabytes announced, a little of it sent: the answer comes, and the connection goes.

@@ -15,6 +15,8 @@ from .client import Client
 from .conftest import Serve
 from .content import image
 
+pytestmark = pytest.mark.slow
+
 EVE_MAY_PULL = """\
 rules:
   - repositories: ["team/**"]

@@ -18,6 +18,8 @@ from .conftest import Serve
 from .content import image, index
 from .promises import OURS
 
+pytestmark = pytest.mark.slow
+
 Configured = Callable[..., Client]
 
 

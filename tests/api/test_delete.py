@@ -135,13 +135,19 @@ def test_a_delete_by_sha512(client: Client, repo: str) -> None:
 FIXED = image("fixed")
 
 
-@pytest.fixture(scope="module", params=["delete disabled", "read-only"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(how, marks=[pytest.mark.slow, pytest.mark.xdist_group(f"deleting {how}")])
+        for how in ("disabled", "read-only")
+    ],
+)
 def fixed(
     request: pytest.FixtureRequest, serve: Serve, tmp_path_factory: pytest.TempPathFactory
 ) -> RegistryServer:
     """A server on which nothing can be deleted, holding `FIXED` as `fixed:v1`."""
     directory: Path = tmp_path_factory.mktemp("fixed")
-    if request.param == "delete disabled":
+    if request.param == "disabled":
         server = serve({"REGISTRY_STORAGE_DELETE_ENABLED": "false"}, directory=directory)
         FIXED.push(Client(server.url), "fixed", "v1")
     else:

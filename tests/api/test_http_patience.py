@@ -18,6 +18,8 @@ from .conftest import Serve
 from .content import blob
 from .promises import OURS
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 1.0
 LATE = 8.0
 """Seconds from the moment when the server ought to have closed, after which the test gives up."""

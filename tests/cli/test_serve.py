@@ -19,6 +19,8 @@ from tests.services.registry import SECONDS, RegistryServer, wait_until
 
 from .certificates import make_certificate
 
+pytestmark = pytest.mark.slow
+
 WORKERS = pytest.mark.parametrize("workers", [1, 2])
 
 Serve = Callable[..., RegistryServer]

@@ -40,6 +40,8 @@ from registry_storage.errors import (
 )
 from registry_storage.images import descriptor
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 
 CONTENTS = {Digest.of(data): data for data in (b"", b"{}", b"layer", bytes(100 * KiB))}
