@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.services.postgres import PostgresServer
 from tests.services.registry import RegistryServer
 
 from . import promises
-from .client import Client
+from .client import Answer, Client
 from .inventory import inventory
 
 UNDER_TEST = os.environ.get("REGISTRY_UNDER_TEST")
@@ -25,6 +28,8 @@ PATIENT = {"REGISTRY_UPLOADS_MAXOPEN": "1000000"}
 """Many tests leave their uploads open, and all of them are one subject: nobody."""
 
 Serve = Callable[..., RegistryServer]
+Together = Callable[..., list[Answer]]
+"""Makes several requests at once; the answers in order."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,9 +55,11 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
         *,
         directory: Path | None = None,
         config: str | None = None,
+        workers: int = 1,
     ) -> RegistryServer:
         place = directory or tmp_path_factory.mktemp("registry")
-        server = RegistryServer(place, PATIENT | (environment or {}), config).start()
+        settings = PATIENT | (environment or {})
+        server = RegistryServer(place, settings, config, workers=workers).start()
         started.append(server)
         return server
 
@@ -84,6 +91,25 @@ def server_that_rereads(serve: Serve) -> RegistryServer:
 
 
 @pytest.fixture(scope="session")
+def server_of_workers(serve: Serve) -> RegistryServer:
+    """A server of two processes, so that requests of one upload meet different ones."""
+    return serve(workers=2)
+
+
+@pytest.fixture(scope="session")
+def server_on_postgresql(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer
+) -> Iterator[RegistryServer]:
+    """A server whose catalog is in PostgreSQL."""
+    database = postgres_server.create_database()
+    environment = PATIENT | {"REGISTRY_CATALOG_URL": postgres_server.url(database)}
+    server = RegistryServer(tmp_path_factory.mktemp("registry"), environment).start()
+    yield server
+    server.stop()
+    postgres_server.drop_database(database)
+
+
+@pytest.fixture(scope="session")
 def which(request: pytest.FixtureRequest) -> str:
     """The fixture that the module's tests talk to, where they do not ask for another."""
     name: str = getattr(request, "param", "server")
@@ -107,6 +133,25 @@ def _client(url: str) -> Iterator[Client]:
     client = Client(url, promises=promises.ANY_REGISTRY if UNDER_TEST else promises.OURS)
     yield client
     client.close()
+
+
+@pytest.fixture
+def together(client: Client) -> Iterator[Together]:
+    """Each request goes over a connection of its own."""
+    with ThreadPoolExecutor(8) as pool:
+
+        def run(*requests: Callable[[Client], Answer]) -> list[Answer]:
+            barrier = threading.Barrier(len(requests))
+
+            def one(request: Callable[[Client], Answer]) -> Answer:
+                with closing(client.another()) as own:
+                    own.get("/v2/")
+                    barrier.wait()
+                    return request(own)
+
+            return list(pool.map(one, requests))
+
+        yield run
 
 
 @pytest.fixture

@@ -28,7 +28,9 @@ from .content import (
     index,
     padded_manifest,
 )
-from .marks import ours
+from .marks import every_catalog, ours
+
+pytestmark = every_catalog
 
 NAMED = ("Content-Type", "Content-Length", "Docker-Content-Digest", "ETag")
 

@@ -4,42 +4,21 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 
 import pytest
 
-from tests.services.registry import RegistryServer
-
 from .client import Answer, Client, with_query
+from .conftest import Together
 from .content import Image, blob, digest_of, image, index
-from .inventory import inventory
+from .marks import every_catalog, ours
 
 ROUNDS = 10
 
 
-@pytest.fixture
-def together(client: Client) -> Iterator[Callable[..., list[Answer]]]:
-    """Make several requests at once, each over a connection of its own; the answers in order."""
-    with ThreadPoolExecutor(8) as pool:
-
-        def run(*requests: Callable[[Client], Answer]) -> list[Answer]:
-            barrier = threading.Barrier(len(requests))
-
-            def one(request: Callable[[Client], Answer]) -> Answer:
-                with closing(client.another()) as own:
-                    own.get("/v2/")
-                    barrier.wait()
-                    return request(own)
-
-            return list(pool.map(one, requests))
-
-        yield run
-
-
-Together = Callable[..., list[Answer]]
+pytestmark = every_catalog
 
 
 @pytest.mark.parametrize("size", [1000, 300_000])
@@ -64,6 +43,7 @@ def test_two_chunks_at_the_same_offset(
         assert client.get(f"/v2/{repo}/blobs/{digest}").body == whole
 
 
+@ours
 def test_two_chunks_without_saying_where(client: Client, repo: str, together: Together) -> None:
     """Both may be taken, one behind the other, but never mixed."""
     for round_ in range(ROUNDS):
@@ -81,41 +61,10 @@ def test_two_chunks_without_saying_where(client: Client, repo: str, together: To
             (True, False): [ours],
             (False, True): [theirs],
         }[taken[0], taken[1]]
-        statuses = [
-            client.put(with_query(location, digest=digest_of(whole))).status for whole in possible
-        ]
-        assert 201 in statuses
-
-
-def test_two_uploads_of_one_digest_end_in_one_blob(
-    server: RegistryServer, client: Client, repo: str, together: Together
-) -> None:
-    for round_ in range(ROUNDS):
-        data = blob(200_000, f"one digest {round_}")
-        digest = digest_of(data)
-        before = inventory(server.storage).rows["blobs"]
-        targets = [
-            with_query(client.patch(client.start_upload(repo), data).location, digest=digest)
-            for _ in range(4)
-        ]
-        answers = together(*(partial(Client.put, target=target) for target in targets))
-        assert [answer.status for answer in answers] == [201] * 4
-        assert client.get(f"/v2/{repo}/blobs/{digest}").body == data
-        assert inventory(server.storage).rows["blobs"] == before + 1
-
-
-def test_one_digest_into_many_repositories(
-    server: RegistryServer, client: Client, repo: str, together: Together
-) -> None:
-    data = blob(100_000, "into many repositories")
-    digest = digest_of(data)
-    before = inventory(server.storage).rows["blobs"]
-    targets = [with_query(client.start_upload(f"{repo}/{n}"), digest=digest) for n in range(8)]
-    answers = together(*(partial(Client.put, target=target, body=data) for target in targets))
-    assert [answer.status for answer in answers] == [201] * 8
-    for n in range(8):
-        assert client.get(f"/v2/{repo}/{n}/blobs/{digest}").body == data
-    assert inventory(server.storage).rows["blobs"] == before + 1
+        guess, *others = map(digest_of, possible)
+        answer = client.put(with_query(location, digest=guess))
+        # A wrong guess ends the upload, and is answered with the digest that it had.
+        assert answer.status == 201 or any(other in answer.body.decode() for other in others)
 
 
 def test_one_upload_finished_twice_at_once(client: Client, repo: str, together: Together) -> None:

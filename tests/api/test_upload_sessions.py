@@ -6,9 +6,9 @@ import pytest
 
 from .client import Client, with_query
 from .content import ABSENT, blob, digest_of
-from .marks import both_hashings, ours
+from .marks import every_hashing, ours
 
-pytestmark = both_hashings
+pytestmark = every_hashing
 
 
 def test_status_of_an_upload_that_holds_nothing(client: Client, repo: str) -> None:
