@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from registry_server.connections import Connection
 
 STEP: Final = 1024 * 1024
-"""Bytes that one call may send before other connections get their turn."""
+"""Bytes that one call may send before other connections get their turn.
+
+What the system has not cached is read from the disk in that call, and the loop stands still for as
+long: a millisecond or two on a flash disk, ten times that on a turning one.  Opening a file waits
+for the disk in the same way.  A thread hop for each step would cost every other download more.
+"""
 
 
 class FileTooShort(OSError):
