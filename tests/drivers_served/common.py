@@ -33,8 +33,7 @@ FOR_A_COPY = 600.0
 """Emulators copy all bytes, more than once, where real services only note that they belong
 together."""
 SOON = "2s"
-"""About what a server needs to start, more than a client needs between two requests, however busy
-the machine is."""
+"""More than a client needs between two requests, however busy the machine is."""
 LAYER_SIZES = (3_000, 700_000, 20 * MiB)
 """In memory, in one request, and in parts."""
 
@@ -119,7 +118,9 @@ def check_sudden_death(folder: Path, backend: Backend) -> None:
         server.kill()
         pushing.join()
     assert backend.under_way() != []
-    _end_the_term_of_the_dead(folder / "data" / "catalog.sqlite")
+    catalog = folder / "data" / "catalog.sqlite"
+    _wait_until(lambda: _all_have_expired(catalog))
+    _end_the_term_of_the_dead(catalog)
     with serving(folder, backend, upload_age=SOON, log="two"):
         _wait_until(lambda: backend.under_way() == [])
 
@@ -172,6 +173,13 @@ def _wait_until(agreed: Callable[[], bool]) -> None:
     while not agreed():
         assert time.monotonic() < deadline, "that never happens"
         time.sleep(0.05)
+
+
+def _all_have_expired(catalog: Path) -> bool:
+    """A janitor looks as it starts and again a minute later."""
+    with closing(sqlite3.connect(catalog)) as connection:
+        (last,) = connection.execute("SELECT max(expires_at) FROM uploads").fetchone()
+        return bool(last < time.time() * 1000)
 
 
 def _end_the_term_of_the_dead(catalog: Path) -> None:
