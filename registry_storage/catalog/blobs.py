@@ -12,7 +12,7 @@ from registry_storage.catalog import events, repositories
 from registry_storage.catalog.protocols import BLOBS, REPOSITORY_BLOBS, fresh
 from registry_storage.catalog.tables import blobs, manifest_blobs, repository_blobs
 from registry_storage.catalog.tables import repositories as repository
-from registry_storage.catalog.types import db_now
+from registry_storage.databases.types import db_now
 from registry_storage.errors import BlobUnknown, ContentInUse
 
 

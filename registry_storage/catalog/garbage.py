@@ -15,7 +15,7 @@ from registry_storage.catalog.tables import (
     uploads,
 )
 from registry_storage.catalog.tables import garbage as table
-from registry_storage.catalog.types import db_now
+from registry_storage.databases.types import db_now
 
 
 def _is_named(location: ColumnElement[str]) -> ColumnElement[bool]:

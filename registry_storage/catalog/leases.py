@@ -6,7 +6,7 @@ from sqlalchemy import Connection, bindparam, delete, or_
 from sqlalchemy.dialects.postgresql import insert
 
 from registry_storage.catalog.tables import leases
-from registry_storage.catalog.types import db_now
+from registry_storage.databases.types import db_now
 
 _claim = insert(leases).values(
     name=bindparam("name"), holder=bindparam("holder"), until=db_now() + bindparam("ttl")

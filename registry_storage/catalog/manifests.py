@@ -27,7 +27,7 @@ from registry_storage.catalog.references import References, Surroundings
 from registry_storage.catalog.tables import manifest_payloads, manifests
 from registry_storage.catalog.tables import repositories as repository
 from registry_storage.catalog.tables import tags as tag
-from registry_storage.catalog.types import db_now
+from registry_storage.databases.types import db_now
 from registry_storage.errors import (
     ContentInUse,
     ManifestBlobUnknown,

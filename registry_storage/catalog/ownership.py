@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from registry_storage.catalog.tables import store
-from registry_storage.catalog.types import db_now
+from registry_storage.databases.types import db_now
 
 
 class StoreRow(NamedTuple):

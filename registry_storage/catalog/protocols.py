@@ -43,7 +43,7 @@ from registry_storage.catalog.tables import (
     repository_blobs,
     tags,
 )
-from registry_storage.catalog.types import db_now
+from registry_storage.databases.types import db_now
 
 CHUNK = 500
 """How many digests one statement names; SQLite may be built to bind no more than 999 values."""

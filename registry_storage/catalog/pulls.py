@@ -18,11 +18,11 @@ from sqlalchemy.dialects import sqlite
 
 from registry_storage.catalog import blobs, manifests, uploads
 from registry_storage.catalog.blobs import BlobRow
-from registry_storage.catalog.failures import RAISED, translate
-from registry_storage.catalog.fork import refuse_after_fork
 from registry_storage.catalog.manifests import ManifestRow
 from registry_storage.catalog.protocols import fresh
 from registry_storage.catalog.uploads import Session
+from registry_storage.databases.failures import RAISED, translate
+from registry_storage.databases.fork import refuse_after_fork
 
 T = TypeVar("T")
 
@@ -144,10 +144,6 @@ class SqlitePulls:
     async def session(self, repository: str, upload_id: str, subject: str) -> Session:
         given = {"repository": repository, "upload_id": upload_id, "subject": subject}
         return uploads.as_session(self._ask(_SESSION, given), upload_id)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
 
     def _ask(self, statement: str, given: dict[str, Any]) -> tuple[Any, ...] | None:
         """One row.  The cursor is dropped at once: an open one would hold checkpoints up."""

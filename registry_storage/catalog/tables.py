@@ -40,9 +40,9 @@ from sqlalchemy import (
     Table,
 )
 
-from registry_storage.catalog.types import byte_ordered_text as _text
-from registry_storage.catalog.types import db_now as db_now
-from registry_storage.catalog.types import surrogate_key as _id
+from registry_storage.databases.types import byte_ordered_text as _text
+from registry_storage.databases.types import db_now as db_now
+from registry_storage.databases.types import surrogate_key as _id
 
 metadata = MetaData(
     naming_convention={

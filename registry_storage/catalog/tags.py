@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from registry_storage.catalog import events, repositories
 from registry_storage.catalog.protocols import MANIFESTS
 from registry_storage.catalog.tables import tags
-from registry_storage.catalog.types import db_now
+from registry_storage.databases.types import db_now
 from registry_storage.errors import ManifestUnknown
 
 _NAMES = (

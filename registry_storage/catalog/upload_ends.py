@@ -12,7 +12,6 @@ from registry_storage.catalog import blobs, garbage
 from registry_storage.catalog.blobs import BlobRow
 from registry_storage.catalog.tables import upload_parts, upload_tails
 from registry_storage.catalog.tables import uploads as table
-from registry_storage.catalog.types import db_now
 from registry_storage.catalog.uploads import (
     Session,
     Terms,
@@ -21,6 +20,7 @@ from registry_storage.catalog.uploads import (
     refusal,
     unknown,
 )
+from registry_storage.databases.types import db_now
 from registry_storage.digest import Digest
 from registry_storage.drivers.api import Handle, Part
 

@@ -26,7 +26,7 @@ from registry_storage.catalog import garbage, repositories
 from registry_storage.catalog.tables import repositories as repositories_table
 from registry_storage.catalog.tables import upload_parts, upload_tails
 from registry_storage.catalog.tables import uploads as table
-from registry_storage.catalog.types import db_now
+from registry_storage.databases.types import db_now
 from registry_storage.digest import Digest
 from registry_storage.drivers.api import Handle, Part
 from registry_storage.errors import TooManyUploads, UploadConflict, UploadUnknown

@@ -3,11 +3,13 @@
 pure            the standard library, and each other; the driver interface is pure, too
 drivers/NAME    the driver interface, private helpers of drivers/, the hooks, pure, its own SDK;
                 no other driver, no core; those of drivers/composite: wrappers, too
-catalog         pure
+databases       pure
+catalog         pure, databases
 core            pure, catalog, and itself; wrappers, but no concrete driver
 testing         what a third party may import too: no catalog, no concrete driver
 registry_server the public modules of registry_storage
   api           not hub
+  hub           databases, for accounts
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ WRAPPERS = f"{DRIVERS}.wrappers"
 COMPOSITE = f"{DRIVERS}.composite"
 HOOKS = f"{STORAGE}.hookspecs"
 CATALOG = f"{STORAGE}.catalog"
+DATABASES = f"{STORAGE}.databases"
+HUB = f"{SERVER}.hub"
 TESTING = f"{STORAGE}.testing"
 
 
@@ -35,7 +39,7 @@ def _of_storage(names: str) -> tuple[str, ...]:
 
 VALUES = _of_storage("digest errors manifests media_types names policy values")
 PURE = (DRIVER_API, *VALUES, *_of_storage("buffers bytes_cache hashing parts"))
-PUBLIC = (DRIVER_API, *VALUES, *_of_storage("plugins sync maintenance.probe"))
+PUBLIC = (DRIVER_API, *VALUES, *_of_storage("databases plugins sync maintenance.probe"))
 """Beside the names in `registry_storage.__all__`."""
 
 DATABASE_LIBRARIES = ("sqlalchemy", "alembic", "sqlite3", "psycopg")
@@ -62,14 +66,16 @@ def _objection_in_storage(importer: str, imported: str) -> str | None:
         return "the library knows no HTTP"
     if is_within(importer, *PURE):
         return _objection_to_pure(imported)
-    if is_within(imported, *DATABASE_LIBRARIES) and not is_within(importer, CATALOG):
+    if is_within(imported, *DATABASE_LIBRARIES) and not is_within(importer, CATALOG, DATABASES):
         return "only the catalog talks to a database"
     if not is_within(imported, STORAGE) or is_within(imported, *PURE):
         return None
     if is_within(importer, DRIVERS):
         return _objection_to_driver(importer, imported)
+    if is_within(importer, DATABASES):
+        return None if is_within(imported, DATABASES) else "databases know no schema"
     if is_within(importer, CATALOG):
-        return None if is_within(imported, CATALOG) else "the catalog knows only facts"
+        return None if is_within(imported, CATALOG, DATABASES) else "the catalog knows only facts"
     return _objection_to_core(importer, imported)
 
 
@@ -90,16 +96,18 @@ def _objection_to_driver(importer: str, imported: str) -> str | None:
 def _objection_to_core(importer: str, imported: str) -> str | None:
     if is_within(imported, DRIVERS) and not is_within(imported, WRAPPERS):
         return "the core knows no concrete driver"
+    if is_within(imported, DATABASES):
+        return "only the catalog talks to a database"
     if is_within(importer, TESTING) and is_within(imported, CATALOG):
         return "the suite tests drivers, without a catalog"
     return None
 
 
 def _objection_in_server(importer: str, imported: str) -> str | None:
-    if is_within(importer, f"{SERVER}.api") and is_within(imported, f"{SERVER}.hub"):
+    if is_within(importer, f"{SERVER}.api") and is_within(imported, HUB):
         return "the registry half works without the hub"
-    if is_within(imported, *DATABASE_LIBRARIES):
-        return "only the catalog talks to a database"
+    if is_within(imported, DATABASES, *DATABASE_LIBRARIES) and not is_within(importer, HUB):
+        return "only the catalog and the hub talk to a database"
     return _objection_to_private(imported)
 
 

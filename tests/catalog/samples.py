@@ -12,7 +12,7 @@ from registry_storage.catalog import Catalog, blobs, manifests
 from registry_storage.catalog.blobs import BlobRow
 from registry_storage.catalog.manifests import ManifestRecord
 from registry_storage.catalog.tables import repository_blobs
-from registry_storage.catalog.types import db_now
+from registry_storage.databases.types import db_now
 from registry_storage.digest import Digest
 
 REPOSITORY = "team/app"

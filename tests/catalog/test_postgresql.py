@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import Connection, text
 
-from registry_storage.catalog import Catalog, postgresql, repositories
+from registry_storage.catalog import Catalog, repositories
+from registry_storage.databases import postgresql
 from registry_storage.errors import CatalogUnavailable, NoSpace
 from tests.catalog.interleaving import call, held_open
 from tests.catalog.samples import REPOSITORY, digest, push_blob

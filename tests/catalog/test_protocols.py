@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from registry_storage.catalog import Catalog, blobs, events, garbage, manifests, tags
 from registry_storage.catalog import tables as t
 from registry_storage.catalog.protocols import BLOBS, REPOSITORY_BLOBS
-from registry_storage.catalog.types import db_now
+from registry_storage.databases.types import db_now
 from registry_storage.errors import ContentInUse, ManifestBlobUnknown
 from tests.catalog.interleaving import SECONDS, call, held_open, one_waits, somebody_waits
 from tests.catalog.samples import (

@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Engine, event, make_url, text
 
-from registry_storage.catalog import Catalog, events, host_guard, sqlite
-from registry_storage.catalog.host_guard import refuse_network_file_system
+from registry_storage.catalog import Catalog, events
+from registry_storage.databases import host_guard, sqlite
+from registry_storage.databases.host_guard import refuse_network_file_system as refuse
 from registry_storage.errors import CatalogError, CatalogUnavailable, ConfigurationInvalid, NoSpace
 from tests.catalog.interleaving import call, held_open, one_waits, somebody_waits
 from tests.catalog.samples import REPOSITORY, digest, push, push_blob
@@ -256,7 +257,7 @@ async def test_another_host_is_kept_out(
     elsewhere = tmp_path / "boot_id"
     elsewhere.write_text("another host")
     monkeypatch.setattr(host_guard, "_BOOT_ID", elsewhere)
-    with pytest.raises(CatalogError, match="another host has this catalog open"):
+    with pytest.raises(CatalogError, match="another host has this database open"):
         await Catalog.open(sqlite_catalog.url)
 
 
@@ -303,20 +304,20 @@ async def test_an_operation_that_ends_its_thread_does_not_end_the_writer(
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "9p", "ceph", "fuse.sshfs", "fuse.glusterfs"])
 def test_a_network_file_system_is_refused(tmp_path: Path, kind: str) -> None:
     with pytest.raises(ConfigurationInvalid, match=f"network file system .{kind}.*PostgreSQL"):
-        refuse_network_file_system(Path("/srv/data 1/registry"), _mounts(tmp_path, kind))
+        refuse(Path("/srv/data 1/registry"), "catalog.url", _mounts(tmp_path, kind))
 
 
 @pytest.mark.parametrize(
     "kind", ["ext4", "xfs", "btrfs", "zfs", "tmpfs", "overlay", "fuse.mergerfs"]
 )
 def test_a_local_file_system_is_not_refused(tmp_path: Path, kind: str) -> None:
-    refuse_network_file_system(Path("/srv/data 1/registry"), _mounts(tmp_path, kind))
+    refuse(Path("/srv/data 1/registry"), "catalog.url", _mounts(tmp_path, kind))
 
 
 def test_only_the_mount_that_holds_the_file_counts(tmp_path: Path) -> None:
-    refuse_network_file_system(Path("/srv/data 10/registry"), _mounts(tmp_path, "nfs"))
-    refuse_network_file_system(Path("/srv/data 1/local/registry"), _mounts(tmp_path, "nfs"))
-    refuse_network_file_system(Path("/srv"), tmp_path / "no list of mounts")
+    refuse(Path("/srv/data 10/registry"), "catalog.url", _mounts(tmp_path, "nfs"))
+    refuse(Path("/srv/data 1/local/registry"), "catalog.url", _mounts(tmp_path, "nfs"))
+    refuse(Path("/srv"), "catalog.url", tmp_path / "no list of mounts")
 
 
 def _mounts(tmp_path: Path, kind: str) -> Path:
@@ -381,7 +382,7 @@ async def test_a_full_disk_loses_nothing_and_is_survived(small_disk: Path) -> No
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(1_000_000))
     stored: list[str] = []
-    with pytest.raises(NoSpace, match="disk that holds the catalog is full"):
+    with pytest.raises(NoSpace, match="disk that holds the database is full"):
         await _push_without_end(catalog, stored)
     with pytest.raises(NoSpace):
         await push_blob(catalog, "one more")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from alembic import context
 
-from registry_storage.catalog.tables import metadata
-
+schema = context.config.attributes["schema"]
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=schema.metadata,
+    version_table=schema.version_table,
     # SQLite has transactional DDL; Alembic assumes that its Python driver commits before each.
     transactional_ddl=True,
 )

@@ -19,11 +19,11 @@ from typing import Literal, TypeVar
 
 from sqlalchemy import Connection, Engine, NullPool, Pool, QueuePool, create_engine, event
 
-from registry_storage.catalog.failures import translated
-from registry_storage.catalog.host_guard import HostGuard, refuse_network_file_system
-from registry_storage.catalog.migrations import migrate
-from registry_storage.catalog.pulls import SqlitePulls
-from registry_storage.catalog.sqlite_writer import GroupWriter, WritersLock
+from registry_storage.databases.failures import translated
+from registry_storage.databases.host_guard import HostGuard, refuse_network_file_system
+from registry_storage.databases.migrating import migrate
+from registry_storage.databases.schema import Schema
+from registry_storage.databases.sqlite_writer import GroupWriter, WritersLock
 from registry_storage.errors import CatalogError
 
 T = TypeVar("T")
@@ -46,16 +46,17 @@ class SqliteDatabase:
 
     dialect: Literal["sqlite"] = "sqlite"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: Schema) -> None:
         """Make the file if there is none, and migrate it; blocks meanwhile.
 
         Raises `ConfigurationInvalid` on a network file system, `CatalogError`, `NoSpace`.
         """
         self._path = path
-        with ExitStack() as resources, translated(), _explained(path):
+        self._schema = schema
+        with ExitStack() as resources, translated(), _explained(path, schema):
             _check_version()
             path.parent.mkdir(parents=True, exist_ok=True)
-            refuse_network_file_system(path.parent)
+            refuse_network_file_system(path.parent, schema.setting)
             resources.callback(HostGuard(path.with_suffix(".host")).release)
             self._lock = _lock(resources, path)
             self._prepare()
@@ -69,24 +70,22 @@ class SqliteDatabase:
                 connection.execute("PRAGMA journal_mode=WAL")
             migrator = _engine(self._path, NullPool, begin="BEGIN IMMEDIATE", foreign_keys=False)
             with migrator.begin() as tx:
-                migrate(tx)
+                migrate(tx, self._schema)
 
     def _open(self, resources: ExitStack) -> None:
         writer = _engine(self._path, NullPool, begin="BEGIN IMMEDIATE")
         self._writer = GroupWriter(writer, _lock(resources, self._path))
         resources.callback(self._writer.close)
         self._readers = _engine(self._path, QueuePool, begin="BEGIN", read_only=True)
-        self.pulls = SqlitePulls(
-            _connect(self._path, read_only=True, busy_seconds=BUSY_SECONDS_IN_LOOP)
-        )
+        self.in_loop = _connect(self._path, read_only=True, busy_seconds=BUSY_SECONDS_IN_LOOP)
         resources.callback(self._close_readers)
-        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="catalog-reader")
+        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="database-reader")
         resources.callback(self._threads.shutdown)
 
     def _close_readers(self) -> None:
         # A connection that is the last to close checkpoints, too.
         with self._lock:
-            self.pulls.close()
+            self.in_loop.close()
             self._readers.dispose()
 
     async def write(self, call: Callable[[Connection], T], *, durable: bool = True) -> T:
@@ -126,17 +125,18 @@ def _check_version() -> None:
     if sqlite3.sqlite_version_info < OLDEST_VERSION:
         oldest = ".".join(map(str, OLDEST_VERSION))
         raise CatalogError(
-            f"Python's SQLite is {sqlite3.sqlite_version}, and the catalog needs {oldest} or "
+            f"Python's SQLite is {sqlite3.sqlite_version}, and {oldest} or "
+            "newer is needed or "
             "newer: use a Python that has it, or PostgreSQL"
         )
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explained(path: Path, schema: Schema) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CatalogError(f"the catalog {path} cannot be opened: {error}") from error
+        raise CatalogError(f"the {schema.name} {path} cannot be opened: {error}") from error
 
 
 def _lock(resources: ExitStack, path: Path) -> WritersLock:

@@ -56,9 +56,9 @@ def translate(error: BaseException) -> BaseException:
             return _from_sqlite(error.orig)
         return _from_postgresql(error)
     if isinstance(error, exc.TimeoutError):
-        return CatalogUnavailable("all connections to the catalog's database are in use; try again")
+        return CatalogUnavailable("all connections to the database are in use; try again")
     if isinstance(error, exc.SQLAlchemyError):
-        return CatalogError(f"the catalog failed: {error}")
+        return CatalogError(f"the database failed: {error}")
     return error
 
 
@@ -66,19 +66,19 @@ def _from_sqlite(error: sqlite3.Error) -> RegistryError:
     extended = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     code = extended & 0xFF
     if code == sqlite3.SQLITE_FULL or extended == sqlite3.SQLITE_IOERR_SHMSIZE:
-        return NoSpace("the disk that holds the catalog is full; make room")
+        return NoSpace("the disk that holds the database is full; make room")
     if code in _BUSY:
-        return CatalogUnavailable("another program has locked the catalog's database; try again")
+        return CatalogUnavailable("another program has locked the database; try again")
     if code in _DAMAGED:
         return CatalogError(
-            f"the catalog's database is damaged ({error}): restore it from a backup or rebuild it"
+            f"the database is damaged ({error}): restore it from a backup or rebuild it"
         )
     if code == sqlite3.SQLITE_IOERR:
         return CatalogError(
-            f"the disk failed under the catalog's database ({error}, "
+            f"the disk failed under the database ({error}, "
             f"{getattr(error, 'sqlite_errorname', 'SQLITE_IOERR')}): check the disk and its quota"
         )
-    return CatalogError(f"the catalog's database failed: {error}")
+    return CatalogError(f"the database failed: {error}")
 
 
 def _said(error: BaseException) -> str:
@@ -90,15 +90,15 @@ def _from_postgresql(error: exc.DBAPIError) -> RegistryError:
     said = _said(error)
     state = sqlstate(error)
     if state == _DISK_FULL:
-        return NoSpace(f"the catalog's database has no space left: {said}")
+        return NoSpace(f"the database has no space left: {said}")
     if (
         state.startswith(_PASSING)
         or state in (_LOCK_NOT_AVAILABLE, _READ_ONLY_TRANSACTION)
         or (not state and isinstance(error, exc.OperationalError))
         or error.connection_invalidated
     ):
-        return CatalogUnavailable(f"the catalog's database cannot answer now: {said}")
-    return CatalogError(f"the catalog's database failed: {said}")
+        return CatalogUnavailable(f"the database cannot answer now: {said}")
+    return CatalogError(f"the database failed: {said}")
 
 
 def sqlstate(error: exc.DBAPIError) -> str:

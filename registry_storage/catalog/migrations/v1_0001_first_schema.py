@@ -9,9 +9,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from registry_storage.catalog.types import byte_ordered_text as text
-from registry_storage.catalog.types import db_now
-from registry_storage.catalog.types import surrogate_key as key
+from registry_storage.databases.types import byte_ordered_text as text
+from registry_storage.databases.types import db_now
+from registry_storage.databases.types import surrogate_key as key
 
 revision = "1_0001"
 down_revision = None

@@ -11,5 +11,5 @@ def refuse_after_fork(opened_by: int) -> None:
     """Raise `CatalogError` in every process but `opened_by`."""
     if os.getpid() != opened_by:
         raise CatalogError(
-            "this catalog was opened before the process forked: open one in each process"
+            "this database was opened before the process forked: open one in each process"
         )

@@ -1,4 +1,4 @@
-"""PostgreSQL: many hosts, one catalog."""
+"""PostgreSQL: many hosts, one database."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any, Literal, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, text
 
-from registry_storage.catalog.failures import sqlstate, translate, translated
-from registry_storage.catalog.migrations import migrate
-from registry_storage.catalog.pulls import PooledPulls
+from registry_storage.databases.failures import sqlstate, translate, translated
+from registry_storage.databases.migrating import migrate
+from registry_storage.databases.schema import Schema
 from registry_storage.errors import CatalogUnavailable, ConfigurationInvalid
 
 T = TypeVar("T")
@@ -43,10 +43,11 @@ class PostgresqlDatabase:
 
     dialect: Literal["postgresql"] = "postgresql"
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, schema: Schema) -> None:
         """Connect and migrate; blocks meanwhile.  Raises `ConfigurationInvalid`, `CatalogError`."""
-        size = _pool_size(url)
-        self._engine = _engine(url.difference_update_query(["pool_size"]), size)
+        self._schema = schema
+        size = _pool_size(url, schema)
+        self._engine = _engine(url.difference_update_query(["pool_size"]), size, schema)
         self._asking = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         try:
             with translated():
@@ -54,14 +55,13 @@ class PostgresqlDatabase:
         except BaseException:
             self._engine.dispose()
             raise
-        self._threads = ThreadPoolExecutor(size, thread_name_prefix="catalog")
-        self.pulls = PooledPulls(self.read)
+        self._threads = ThreadPoolExecutor(size, thread_name_prefix=schema.name)
 
     def _migrate(self) -> None:
         with self._engine.begin() as tx:
             tx.execute(text("SET LOCAL statement_timeout = 0"))
             tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-            migrate(tx)
+            migrate(tx, self._schema)
 
     async def write(self, call: Callable[[Connection], T], *, durable: bool = True) -> T:
         """The result of `call`, committed; tried again where others or the network made it fail.
@@ -100,7 +100,7 @@ class PostgresqlDatabase:
         try:
             return await asyncio.wait_for(running, ANSWER_SECONDS)
         except TimeoutError:
-            raise CatalogUnavailable("the catalog's database does not answer") from None
+            raise CatalogUnavailable("the database does not answer") from None
 
 
 def _unflushed(call: Callable[[Connection], T], tx: Connection) -> T:
@@ -131,7 +131,7 @@ def _try(engine: Engine, call: Callable[[Connection], T]) -> T:
         return result
 
 
-def _engine(url: URL, size: int) -> Engine:
+def _engine(url: URL, size: int, schema: Schema) -> Engine:
     try:
         engine = create_engine(
             url.set(drivername=DRIVER),
@@ -142,7 +142,7 @@ def _engine(url: URL, size: int) -> Engine:
         )
     except ModuleNotFoundError as error:
         raise ConfigurationInvalid(
-            "catalog.url: PostgreSQL needs a driver package that is not installed: "
+            f"{schema.setting}: PostgreSQL needs a driver package that is not installed: "
             "pip install 'registry-storage[postgresql]'"
         ) from error
     event.listen(engine, "connect", _set_up)
@@ -156,8 +156,8 @@ def _set_up(connection: Any, _record: object) -> None:
     connection.autocommit = False
 
 
-def _pool_size(url: URL) -> int:
+def _pool_size(url: URL, schema: Schema) -> int:
     text = str(url.query.get("pool_size", POOL_SIZE))
     if text.isascii() and text.isdigit() and int(text) > 0:
         return int(text)
-    raise ConfigurationInvalid(f"catalog.url: pool_size is {text!r}: give a number above 0")
+    raise ConfigurationInvalid(f"{schema.setting}: pool_size is {text!r}: give a number above 0")

@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from registry_storage.catalog.failures import translate
+from registry_storage.databases.failures import translate
 
 T = TypeVar("T")
 
@@ -122,7 +122,7 @@ class GroupWriter:
         self._flushes = True
         self._waiting: SimpleQueue[_Write | None] = SimpleQueue()
         self._postponed: list[_Write] = []
-        self._thread = threading.Thread(target=self._work, name="catalog-writer", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="database-writer", daemon=True)
         self._thread.start()
 
     async def write(self, call: Callable[[Connection], T], *, durable: bool = True) -> T:

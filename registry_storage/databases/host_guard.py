@@ -28,16 +28,16 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def refuse_network_file_system(directory: Path, mounts: Path = _MOUNTS) -> None:
+def refuse_network_file_system(directory: Path, setting: str, mounts: Path = _MOUNTS) -> None:
     """Raise `ConfigurationInvalid` if `directory` lies on a file system of another machine.
 
-    SQLite's locks and shared memory are not reliable there.  Where the system has no list of
-    mounts, as on macOS, nothing is refused.
+    SQLite's locks and shared memory are not reliable there.  `setting` is what chose the place.
+    Where the system has no list of mounts, as on macOS, nothing is refused.
     """
     kind = _file_system(directory, mounts)
     if kind in _NETWORK_FILE_SYSTEMS or kind.removeprefix("fuse.") in _NETWORK_FUSE:
         raise ConfigurationInvalid(
-            f"catalog.url: {directory} is on a network file system ({kind}), where SQLite loses "
+            f"{setting}: {directory} is on a network file system ({kind}), where SQLite loses "
             "data: put the file on a local disk, or use PostgreSQL"
         )
 
@@ -85,7 +85,7 @@ class HostGuard:
         fcntl.flock(self._file, fcntl.LOCK_SH)
         if os.pread(self._file, 1024, 0) != own:
             raise CatalogError(
-                f"another host has this catalog open (see {path}), and SQLite serves one host: "
+                f"another host has this database open (see {path}), and SQLite serves one host: "
                 "stop the other one, or use PostgreSQL"
             )
 

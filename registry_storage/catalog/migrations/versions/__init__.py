@@ -1,1 +1,0 @@
-"""The revisions, named GENERATION_NUMBER; once released, they never change."""
