@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     IPvAnyNetwork,
     field_validator,
     model_validator,
 )
 
+from registry_server.settings.hub import HubSettings
+from registry_server.settings.section import DAY, Section, section
 from registry_server.settings.values import (
     Address,
     Duration,
@@ -32,19 +32,8 @@ from registry_server.settings.values import (
     Secret,
 )
 
-DAY = 24 * 3600.0
 CENTURY = 36_525 * DAY
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-def _section(kind: type[Section], description: str) -> Any:
-    return Field(default_factory=kind, description=description)
 
 
 class AccessLogSettings(Section):
@@ -61,7 +50,7 @@ class LogSettings(Section):
     fields: Mapping[str, str] = Field(
         default_factory=dict, description="Fields that every line carries, by name."
     )
-    accesslog: AccessLogSettings = _section(AccessLogSettings, "The lines about requests.")
+    accesslog: AccessLogSettings = section(AccessLogSettings, "The lines about requests.")
 
 
 class UploadPurgingSettings(Section):
@@ -76,10 +65,10 @@ class ReadOnlySettings(Section):
 
 
 class MaintenanceSettings(Section):
-    uploadpurging: UploadPurgingSettings = _section(
+    uploadpurging: UploadPurgingSettings = section(
         UploadPurgingSettings, "What happens to uploads that were given up."
     )
-    readonly: ReadOnlySettings = _section(ReadOnlySettings, "Serving without changing anything.")
+    readonly: ReadOnlySettings = section(ReadOnlySettings, "Serving without changing anything.")
 
 
 class DeleteSettings(Section):
@@ -112,9 +101,9 @@ class StorageSettings(Section):
     parameters: Mapping[str, Any] = Field(
         default_factory=dict, repr=False, description="The driver's own keys, as it checks them."
     )
-    delete: DeleteSettings = _section(DeleteSettings, "Deleting through the API.")
-    redirect: RedirectSettings = _section(RedirectSettings, "Sending clients to the store itself.")
-    maintenance: MaintenanceSettings = _section(MaintenanceSettings, "Keeping the store in order.")
+    delete: DeleteSettings = section(DeleteSettings, "Deleting through the API.")
+    redirect: RedirectSettings = section(RedirectSettings, "Sending clients to the store itself.")
+    maintenance: MaintenanceSettings = section(MaintenanceSettings, "Keeping the store in order.")
 
 
 class NoAuthSettings(Section):
@@ -178,10 +167,14 @@ class AuthSettings(Section):
     token: TokenSettings | None = Field(
         None, description="Bearer tokens of a token server, which knows users and rights."
     )
+    hub: HubSettings | None = Field(
+        None, description="Accounts, organisations and roles, kept by this server."
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> AuthSettings:
-        ways = [way for way in ("none", "htpasswd", "token") if getattr(self, way) is not None]
+        names = ("none", "htpasswd", "token", "hub")
+        ways = [name for name in names if getattr(self, name) is not None]
         if len(ways) > 1:
             raise ValueError(f"{' and '.join(ways)} exclude each other; keep one")
         return self
@@ -189,7 +182,7 @@ class AuthSettings(Section):
     @property
     def is_open(self) -> bool:
         """Whether everybody may do everything."""
-        return self.htpasswd is None and self.token is None
+        return self.htpasswd is None and self.token is None and self.hub is None
 
 
 class CatalogSettings(Section):
@@ -263,9 +256,9 @@ class HTTPSettings(Section):
     draintimeout: Duration = Field(
         60.0, description="How long requests under way may go on when the server is asked to end."
     )
-    tls: TLSSettings = _section(TLSSettings, "Encryption by the registry itself.")
-    timeouts: TimeoutSettings = _section(TimeoutSettings, "When to give up on a client.")
-    connections: ConnectionSettings = _section(
+    tls: TLSSettings = section(TLSSettings, "Encryption by the registry itself.")
+    timeouts: TimeoutSettings = section(TimeoutSettings, "When to give up on a client.")
+    connections: ConnectionSettings = section(
         ConnectionSettings, "How many connections are served; more are answered 503."
     )
 
@@ -311,15 +304,15 @@ class IndexSettings(Section):
 
 
 class ManifestSettings(Section):
-    urls: URLRulesSettings = _section(URLRulesSettings, "URLs of layers that lie elsewhere.")
-    indexes: IndexSettings = _section(IndexSettings, "What an index must have.")
+    urls: URLRulesSettings = section(URLRulesSettings, "URLs of layers that lie elsewhere.")
+    indexes: IndexSettings = section(IndexSettings, "What an index must have.")
 
 
 class ValidationSettings(Section):
     disabled: bool = Field(
         False, description="Accept manifests that name content which is not there."
     )
-    manifests: ManifestSettings = _section(ManifestSettings, "What a manifest must have.")
+    manifests: ManifestSettings = section(ManifestSettings, "What a manifest must have.")
 
 
 class UploadSettings(Section):
@@ -340,12 +333,12 @@ class Settings(Section):
     version: Annotated[str, Field(pattern=r"^0\.1$")] = Field(
         "0.1", description="Of the format, as in distribution's files: always `0.1`."
     )
-    log: LogSettings = _section(LogSettings, "What is written to the log, and how.")
-    storage: StorageSettings = _section(StorageSettings, "Where the bytes are kept.")
-    auth: AuthSettings = _section(AuthSettings, "Who may do what.")
-    catalog: CatalogSettings = _section(CatalogSettings, "The database of facts about the bytes.")
-    tags: TagsSettings = _section(TagsSettings, "Lists of tags.")
-    http: HTTPSettings = _section(HTTPSettings, "How the server is reached.")
-    validation: ValidationSettings = _section(ValidationSettings, "What may be pushed.")
-    uploads: UploadSettings = _section(UploadSettings, "Uploads under way.")
-    data: DataSettings = _section(DataSettings, "The server's own files.")
+    log: LogSettings = section(LogSettings, "What is written to the log, and how.")
+    storage: StorageSettings = section(StorageSettings, "Where the bytes are kept.")
+    auth: AuthSettings = section(AuthSettings, "Who may do what.")
+    catalog: CatalogSettings = section(CatalogSettings, "The database of facts about the bytes.")
+    tags: TagsSettings = section(TagsSettings, "Lists of tags.")
+    http: HTTPSettings = section(HTTPSettings, "How the server is reached.")
+    validation: ValidationSettings = section(ValidationSettings, "What may be pushed.")
+    uploads: UploadSettings = section(UploadSettings, "Uploads under way.")
+    data: DataSettings = section(DataSettings, "The server's own files.")

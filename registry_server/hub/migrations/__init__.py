@@ -1,0 +1,1 @@
+"""The revisions, named GENERATION_NUMBER; once released, they never change."""
