@@ -22,6 +22,7 @@ from registry_server.listening import BACKLOG
 from registry_server.operations.access_log import AccessLog
 from registry_server.operations.health import Health
 from registry_server.operations.metrics import Metrics
+from registry_server.proxies import TrustedProxies
 from registry_server.settings import Settings
 from registry_server.settings.tls import tls_context
 from registry_server.store import open_store
@@ -94,18 +95,29 @@ class Application:
         self.health = health
         self._dispatcher = dispatcher
         self._pages = pages
-        self.server = Server(self._handle, self._make_request, settings.http.timeouts, crowd)
+        http = settings.http
+        proxies = TrustedProxies(http.trustedproxies)
+        self.server = Server(self._handle, self._make_request, http.timeouts, crowd, proxies)
         check_values_in_force(self.server)
 
     def _make_request(self, message: Any, payload: Any, protocol: Any, *others: Any) -> Any:
         if is_odd(message) or is_ours(origin_form(message).partition("?")[0]):
             return Request(message, payload, protocol, *others)
-        return self._pages.request_factory(message, payload, protocol, *others)
+        page = self._pages.request_factory(message, payload, protocol, *others)
+        return page if protocol.proxies is None else _as_sent(page, protocol.proxies)
 
     def _handle(self, request: Any) -> Awaitable[web.StreamResponse]:
         if type(request) is Request:
             return self._dispatcher(request)
         return self._pages.request_handler(request)
+
+
+def _as_sent(page: web.BaseRequest, proxies: TrustedProxies) -> web.BaseRequest:
+    """A request for a page as its client sent it, before proxies passed it on."""
+    origin = proxies.origin(page.headers, page.remote or "")
+    return page.clone(
+        remote=origin.remote, scheme=origin.scheme or page.scheme, host=origin.host or page.host
+    )
 
 
 async def make_application(

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from aiohttp.web_protocol import _RequestFactory
 
     from registry_server.crowd import Crowd
+    from registry_server.proxies import TrustedProxies
     from registry_server.settings.model import TimeoutSettings
 
 SWEEP_SECONDS: Final = 1.0
@@ -72,6 +73,7 @@ class Connection(web.RequestHandler):
         "is_cut_off",
         "limits",
         "place",
+        "proxies",
         "remote",
     )
 
@@ -83,6 +85,8 @@ class Connection(web.RequestHandler):
         """The loop's time at which a head began that is not complete."""
         self.limits = manager.limits
         self.place = Place.INSIDE
+        self.proxies: TrustedProxies | None = None
+        """Where a trusted proxy opened it: they tell whose the requests are."""
         self.remote = ""
         """The address of whoever opened it; empty for a Unix socket."""
         self._answers_no_more = False
@@ -96,6 +100,11 @@ class Connection(web.RequestHandler):
     def _is_idle(self) -> bool:
         """Whether all that came has been answered."""
         return self._waiter is not None and not self._messages
+
+    @property
+    def counted_as(self) -> str:
+        """The address of the client that the connection counts for; empty: for none."""
+        return self.remote if self.proxies is None else ""
 
     @property
     def is_plain(self) -> bool:
@@ -134,6 +143,18 @@ class Connection(web.RequestHandler):
         self.head_began = self._loop.time()
         if self.place is Place.NOWHERE:
             self._loop.call_soon(self.abort)  # aiohttp has not finished making it
+
+    def stand_for_many(self, proxies: TrustedProxies, crowd: Crowd) -> None:
+        """A trusted proxy opened this: it is not the connection that counts for a client."""
+        serve = self._request_handler
+        assert serve is not None
+
+        async def answer(request: Any) -> web.StreamResponse:
+            with crowd.request_of(request.remote) as has_room:
+                return await (serve if has_room else self._refuse)(request)
+
+        self._request_handler = answer
+        self.proxies = proxies
 
     async def _refuse(self, request: Any) -> web.StreamResponse:
         message = "too many connections; use fewer at a time, or come back later"
@@ -275,10 +296,12 @@ class Server(web.Server):
         request_factory: _RequestFactory,
         limits: TimeoutSettings,
         crowd: Crowd,
+        proxies: TrustedProxies,
     ) -> None:
         super().__init__(handler, request_factory=request_factory, **_options(limits))
         self.limits = limits
         self._crowd = crowd
+        self._proxies = proxies
         self._sweeper = self._loop.create_task(self._sweep())
         self._someone_left = asyncio.Event()
 
@@ -296,12 +319,14 @@ class Server(web.Server):
         super().connection_made(handler, transport)
         peer = transport.get_extra_info("peername")
         handler.remote = str(peer[0]) if isinstance(peer, tuple) else ""
-        handler.place = self._crowd.enter(handler.remote)
+        if self._proxies.include(handler.remote):
+            handler.stand_for_many(self._proxies, self._crowd)
+        handler.place = self._crowd.enter(handler.counted_as)
         if handler.place is not Place.INSIDE:
             handler.turn_away()
 
     def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
-        self._crowd.leave(handler.remote, handler.place)
+        self._crowd.leave(handler.counted_as, handler.place)
         task = handler._task_handler
         super().connection_lost(handler, exc)
         if task is None:

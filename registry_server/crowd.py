@@ -1,7 +1,8 @@
 """How many connections one process takes, in all and from one address.
 
 Somebody who opens thousands must not keep others out.  Loopback is not counted: there a proxy or a
-test stands for many clients.
+test stands for many clients.  So does a trusted proxy: behind one, each request counts for its
+client instead of the connection.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import logging
 import resource
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum, auto
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
@@ -79,26 +82,47 @@ class Crowd:
         place = self._place(client, remote)
         self._sizes[place] += 1
         if place is Place.INSIDE:
-            self._clients[client] = self._clients.get(client, 0) + 1
+            self._count(client)
         return place
 
     def leave(self, remote: str, place: Place) -> None:
         """Count no longer what `enter` counted."""
         self._sizes[place] -= 1
-        if place is not Place.INSIDE:
-            return
+        if place is Place.INSIDE:
+            self._count_no_longer(client_of(remote))
+
+    @contextmanager
+    def request_of(self, remote: str) -> Iterator[bool]:
+        """Count a request, which came through a proxy, for its client; whether it has room."""
         client = client_of(remote)
+        if self._has_its_share(client, remote):
+            yield False
+            return
+        self._count(client)
+        try:
+            yield True
+        finally:
+            self._count_no_longer(client)
+
+    def _count(self, client: bytes) -> None:
+        self._clients[client] = self._clients.get(client, 0) + 1
+
+    def _count_no_longer(self, client: bytes) -> None:
         self._clients[client] -= 1
         if not self._clients[client]:
             del self._clients[client]
 
+    def _has_its_share(self, client: bytes, remote: str) -> bool:
+        if not client or self._clients.get(client, 0) < self._most_of_a_client:
+            return False
+        self._complain(f"more than {self._most_of_a_client} from {remote}")
+        return True
+
     def _place(self, client: bytes, remote: str) -> Place:
-        if client and self._clients.get(client, 0) >= self._most_of_a_client:
-            self._complain(f"more than {self._most_of_a_client} from {remote}")
-        elif self._sizes[Place.INSIDE] >= self._most:
+        if not self._has_its_share(client, remote):
+            if self._sizes[Place.INSIDE] < self._most:
+                return Place.INSIDE
             self._complain(f"more than {self._most} in all")
-        else:
-            return Place.INSIDE
         at_the_door = self._sizes[Place.AT_THE_DOOR]
         return Place.AT_THE_DOOR if at_the_door < self._most // 2 else Place.NOWHERE
 

@@ -25,14 +25,6 @@ class Context:
     access: Access
     settings: Settings
 
-    @property
-    def authority(self) -> str:
-        """What goes before the path of a `Location`: nothing, or the configured public URL."""
-        http = self.settings.http
-        if http.host is None or http.relativeurls:
-            return ""
-        return str(http.host).rstrip("/")
-
 
 @dataclass(slots=True)
 class Call:
@@ -69,9 +61,17 @@ class Call:
         """Whether the catalog shows whoever asks that repository."""
         return self.context.access.may_see(self.subject, repository)
 
+    @property
+    def authority(self) -> str:
+        """What goes before the path of a URL: nothing, or how clients reach the registry."""
+        http = self.context.settings.http
+        if http.relativeurls:
+            return ""
+        return self.request.authority if http.host is None else http.host
+
     def url(self, *parts: str) -> str:
         """The URL of something in the target's repository: `url("blobs", digest)`."""
-        return "/".join((f"{self.context.authority}/v2/{self.target.name}", *parts))
+        return "/".join((f"{self.authority}/v2/{self.target.name}", *parts))
 
 
 def required_digest(parameters: dict[str, list[str]], name: str = "digest") -> Digest:

@@ -44,7 +44,7 @@ def requested_page(parameters: dict[str, list[str]], largest: int) -> Page:
 def link_to_next(call: Call, path: str, page: Page, last: str, **others: str) -> Header:
     """The `Link` to the page after the entry `last`."""
     query = urlencode({"n": str(page.size), "last": last, **others}, safe=":/")
-    return "Link", f'<{call.context.authority}{path}?{query}>; rel="next"'
+    return "Link", f'<{call.authority}{path}?{query}>; rel="next"'
 
 
 def json_reply(document: Any, *headers: Header, media_type: str = "application/json") -> Reply:

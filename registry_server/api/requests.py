@@ -9,6 +9,7 @@ from aiohttp import HttpVersion10
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from registry_server.api.errors import Problem
+from registry_server.proxies import is_host
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
 
     from registry_server.connections import Connection
+    from registry_server.proxies import Origin
 
 MAX_PARAMETERS = 100
 
@@ -35,6 +37,7 @@ class Request:
         "keep_alive",
         "message",
         "method",
+        "origin",
         "target",
         "writer",
     )
@@ -55,6 +58,10 @@ class Request:
         self.keep_alive: bool = not message.should_close
         self.content = payload
         self.connection = protocol
+        self.origin: Origin | None = None
+        """Where it began, where it came through a trusted proxy."""
+        if protocol.proxies is not None:
+            self.origin = protocol.proxies.origin(message.headers, protocol.remote)
         self.writer = writer
         self.awaits_invitation = payload is not EMPTY_PAYLOAD and "Expect" in message.headers
         """The client holds the body back until it is told to send it."""
@@ -62,8 +69,17 @@ class Request:
 
     @property
     def remote(self) -> str:
-        """The address of whoever opened the connection; empty for a Unix socket."""
-        return self.connection.remote
+        """The address of the client, as far as known; empty for a Unix socket."""
+        return self.connection.remote if self.origin is None else self.origin.remote
+
+    @property
+    def authority(self) -> str:
+        """`https://host:port`, as the client reached the registry; empty where it named no host."""
+        scheme, host = "http" if self.connection.is_plain else "https", ""
+        if self.origin is not None:
+            scheme, host = self.origin.scheme or scheme, self.origin.host
+        host = host or self.headers.get("Host", "")
+        return f"{scheme}://{host}" if is_host(host) else ""
 
     # What aiohttp's protocol asks of a request.
 

@@ -87,7 +87,7 @@ class RedirectSettings(Section):
     networks: tuple[IPvAnyNetwork, ...] = Field(
         (),
         description="Serve blobs ourselves to clients in these networks, such as `10.0.0.0/8`: "
-        "where the store cannot be reached. What counts is who opened the connection.",
+        "where the store cannot be reached.",
     )
 
 
@@ -234,7 +234,8 @@ class ConnectionSettings(Section):
         256,
         ge=1,
         description="From one address (of IPv6: from one /64), in each process. Loopback is not "
-        "counted; a proxy on another host needs more.",
+        "counted; `http.trustedproxies` are not either: behind one, each client has so many "
+        "requests under way.",
     )
 
 
@@ -245,13 +246,23 @@ class HTTPSettings(Section):
         "interface. Beyond loopback a login is required (`auth`).",
     )
     host: PublicURL | None = Field(
-        None, description="The URL that clients know the registry by, for absolute `Location`s."
+        None,
+        description="The URL that clients know the registry by, for absolute `Location`s "
+        "(`relativeurls: false`).",
     )
     relativeurls: bool = Field(
-        True, description="Answer with relative `Location`s, which work behind every proxy."
+        True,
+        description="Answer with relative `Location`s, which work behind every proxy; without it "
+        "they begin with `http.host`, or else with what the client called the registry.",
     )
     headers: Mapping[str, tuple[str, ...]] = Field(
         default_factory=dict, description="Headers added to every answer, each with its values."
+    )
+    trustedproxies: tuple[IPvAnyNetwork, ...] = Field(
+        (),
+        description="The networks of proxies before the registry, such as `10.0.0.0/8`: what they "
+        "say in `X-Forwarded-For`, `-Proto` and `-Host`, or in `Forwarded`, counts. Nobody else's "
+        "word does.",
     )
     draintimeout: Duration = Field(
         60.0, description="How long requests under way may go on when the server is asked to end."

@@ -11,6 +11,7 @@ import pytest
 from registry_server import connections
 from registry_server.connections import Server, check_values_in_force
 from registry_server.crowd import Crowd
+from registry_server.proxies import TrustedProxies
 from registry_server.settings.model import ConnectionSettings, TimeoutSettings
 from tests.server.conftest import Address, Serve, begin
 from tests.server.wire import Wire, begin_upload, request, statuses
@@ -34,7 +35,8 @@ async def server() -> AsyncIterator[Server]:
         raise AssertionError
 
     crowd = Crowd(ConnectionSettings(), open_files=100)
-    server = Server(never, lambda *_: None, TimeoutSettings(), crowd)  # type: ignore[arg-type, return-value]
+    proxies = TrustedProxies([])
+    server = Server(never, lambda *_: None, TimeoutSettings(), crowd, proxies)  # type: ignore[arg-type, return-value]
     yield server
     await server.shutdown(0)
 
