@@ -118,6 +118,14 @@ def libtrust_id(key: PublicKey) -> str:
     return ":".join(text[at : at + 4] for at in range(0, len(text), 4))
 
 
+def as_jwk(key: PublicKey, algorithm: str) -> dict[str, Any]:
+    """A public key as an entry of a JWKS, for signatures of one algorithm."""
+    members = _members(key)
+    names = ("kty", *_KINDS[members["kty"]])
+    described = {"kid": thumbprint(key), "alg": algorithm, "use": "sig"}
+    return {**described, **{name: members[name] for name in names}}
+
+
 def _members(key: PublicKey) -> dict[str, Any]:
     match key:
         case EllipticCurvePublicKey():
