@@ -94,7 +94,7 @@ class Dispatcher:
         if route is None:
             raise _method_not_allowed(request.method, target.resource)
         subject = exchange.subject = await self._identify(request, route, target)
-        decision = self._decide(route, target, subject)
+        decision = self._decide(exchange.request, route, target, subject)
         repository = self._repository(target.name) if target.name else None
         return await route.handler(
             Call(self._context, request, target, subject, decision, repository)  # type: ignore[arg-type]
@@ -109,42 +109,51 @@ class Dispatcher:
         try:
             subject = await access.identify(authorization, client=request.remote)
         except CredentialsRefused as error:
-            raise self._log_in(error.told, self._challenge(None, route, target)) from None
+            challenge = self._challenge(request, None, route, target)
+            raise self._log_in(error.told, challenge) from None
         except TooManyLogins as error:
             headers = [("Retry-After", str(error.retry_after))]
             raise Problem(429, "TOOMANYREQUESTS", str(error), headers=headers) from None
         if subject.is_late and target.resource is not Resource.UPLOAD:
-            raise self._log_in("the token has expired", self._challenge(None, route, target))
+            challenge = self._challenge(request, None, route, target)
+            raise self._log_in("the token has expired", challenge)
         return subject
 
-    def _decide(self, route: Route, target: Target, subject: Subject) -> Decision | None:
+    def _decide(
+        self, request: Request, route: Route, target: Target, subject: Subject
+    ) -> Decision | None:
         """Let in, or raise `Problem`."""
         access = self._context.access
         if route.need is Need.LOGIN or route.need is Need.LIST:
             is_let_in = access.admits if route.need is Need.LOGIN else access.may_list
             if not is_let_in(subject):
-                challenge = self._challenge(subject, route, target)
+                challenge = self._challenge(request, subject, route, target)
                 raise self._log_in("log in to use this registry", challenge)
             return None
         action = ACTIONS[route.need]
         decision = access.decide(subject, target.name, action)
         if not decision.allowed:
-            raise self._refusal(route, target, subject, action)
+            challenge = self._challenge(request, subject, route, target)
+            raise self._refusal(target, subject, action, challenge)
         if action is not Action.PULL:
             self._check_changes_are_on(action)
         return decision
 
-    def _refusal(self, route: Route, target: Target, subject: Subject, action: Action) -> Problem:
+    def _refusal(
+        self, target: Target, subject: Subject, action: Action, challenge: str | None
+    ) -> Problem:
         """Who may not read a repository is not told whether there is one."""
-        challenge = self._challenge(subject, route, target)
         if challenge is not None:
             return self._log_in(f"log in to {action} {target.name}", challenge)
         if action is Action.PULL:
             return Problem(404, "NAME_UNKNOWN", f"there is no repository {target.name} for you")
         return Problem(403, "DENIED", f"{subject.name} has no right to {action} {target.name}")
 
-    def _challenge(self, subject: Subject | None, route: Route, target: Target) -> str | None:
-        return self._context.access.challenge(subject, needed_scopes(route.need, target))
+    def _challenge(
+        self, request: Request, subject: Subject | None, route: Route, target: Target
+    ) -> str | None:
+        scopes = needed_scopes(route.need, target)
+        return self._context.access.challenge(subject, scopes, request.authority)
 
     def _log_in(self, message: str, challenge: str | None) -> Problem:
         headers = [("WWW-Authenticate", challenge)] if challenge is not None else []

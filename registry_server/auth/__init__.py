@@ -12,8 +12,9 @@ from registry_server.auth.access import (
     Subject,
     TooManyLogins,
 )
+from registry_server.auth.key_sources import HubKeys, KeySource
 from registry_server.auth.open import OpenAccess
-from registry_server.auth.token_access import TokenAccess
+from registry_server.auth.token_access import KEYS_PATH, TokenAccess
 from registry_server.auth.users import UserAccess
 from registry_server.settings.model import AuthSettings
 
@@ -33,13 +34,17 @@ __all__ = [
 ]
 
 
-def make_access(settings: AuthSettings) -> Access:
+def make_access(settings: AuthSettings, own_keys: KeySource | None = None) -> Access:
     """The access control that the settings choose; not started.
 
-    Reads the files that they name; raises `ConfigurationInvalid`.
+    `own_keys` are those of the hub in this process; None: other processes serve it.  Reads the
+    files that the settings name; raises `ConfigurationInvalid`.
     """
     if settings.htpasswd is not None:
         return UserAccess(settings.htpasswd)
     if settings.token is not None:
-        return TokenAccess(settings.token)
+        return TokenAccess.of_server(settings.token)
+    if settings.hub is not None:
+        keys = own_keys or HubKeys(f"{settings.hub.url}{KEYS_PATH}")
+        return TokenAccess.of_hub(settings.hub, keys)
     return OpenAccess()

@@ -114,11 +114,14 @@ class Access(ABC):
         """May `subject` do that to `repository`?  Never blocks."""
 
     @abstractmethod
-    def challenge(self, subject: Subject | None, scopes: Sequence[Scope]) -> str | None:
+    def challenge(
+        self, subject: Subject | None, scopes: Sequence[Scope], authority: str
+    ) -> str | None:
         """The value of `WWW-Authenticate` that asks `subject` for what gives them `scopes`.
 
-        `subject` is None where credentials were refused.  The answer is None where there is nothing
-        to ask for: whatever they send, they will not be allowed.
+        `subject` is None where credentials were refused.  `authority` is how they reached this
+        server, as `https://host`.  The answer is None where there is nothing to ask for: whatever
+        they send, they will not be allowed.
         """
 
     def admits(self, subject: Subject) -> bool:

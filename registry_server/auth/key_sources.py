@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import aiohttp
 
@@ -30,15 +30,36 @@ MAX_SIZE: Final = 256 * 1024
 log = logging.getLogger(__name__)
 
 
-class KeySource:
-    """The keys in force, as `value`; `changed` is called when they have become others.
+class KeySource(Protocol):
+    """Where the keys in force come from."""
+
+    @property
+    def value(self) -> Keys:
+        """Those in force."""
+
+    def on_change(self, changed: Callable[[], None]) -> None:
+        """Call `changed` whenever they have become others."""
+
+    async def start(self) -> None:
+        """Begin to follow them; a URL has been asked then, with or without success."""
+
+    async def close(self) -> None:
+        """Free what `start` took."""
+
+    async def reload(self) -> None:
+        """Look now; when this returns, what was found is in force."""
+
+    async def look_for_new_keys(self) -> bool:
+        """Look for a key that is not known, if the turn for that has come; whether it had."""
+
+
+class ConfiguredKeys:
+    """The keys of `auth.token`: of a JWKS, a file or behind a URL, and of a file of certificates.
 
     Making one reads the files.  Raises `ConfigurationInvalid`.
     """
 
-    def __init__(
-        self, jwks: Path | str | None, bundle: Path | None, changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, jwks: Path | str | None, bundle: Path | None) -> None:
         self._files = [
             FollowedFile(setting, path, parse)
             for setting, path, parse in (
@@ -49,12 +70,14 @@ class KeySource:
         ]
         self._remote = RemoteKeys(jwks, self._gather) if isinstance(jwks, str) else None
         self._follower = Follower(self._look_at_files, self._gather)
-        self._changed = changed
+        self._changed: Callable[[], None] = lambda: None
         self.value = Keys()
         self._gather()
 
+    def on_change(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+
     async def start(self) -> None:
-        """Begin to follow; when this returns, a URL has been asked, with or without success."""
         self._follower.start()
         if self._remote is not None:
             await self._remote.start()
@@ -84,13 +107,48 @@ class KeySource:
         self._changed()
 
 
+class HubKeys:
+    """The keys of a hub that other processes serve."""
+
+    def __init__(self, url: str) -> None:
+        self._changed: Callable[[], None] = lambda: None
+        self._remote = RemoteKeys(url, lambda: self._changed(), setting="auth.hub.url")
+
+    @property
+    def value(self) -> Keys:
+        return self._remote.value
+
+    def on_change(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+
+    async def start(self) -> None:
+        await self._remote.start()
+
+    async def close(self) -> None:
+        await self._remote.close()
+
+    async def reload(self) -> None:
+        await self._remote.look_soon()
+
+    async def look_for_new_keys(self) -> bool:
+        return await self._remote.look_soon()
+
+
 class RemoteKeys:
-    """The keys behind a URL; `changed` is called when they have become others."""
+    """The keys behind a URL; `changed` is called when they have become others.
+
+    `setting` is what names the URL, for the log.
+    """
 
     def __init__(
-        self, url: str, changed: Callable[[], None], clock: Callable[[], float] = time.monotonic
+        self,
+        url: str,
+        changed: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+        setting: str = "auth.token.jwks",
     ) -> None:
         self._url = url
+        self._setting = setting
         self._changed = changed
         self._clock = clock
         self._text = ""
@@ -137,7 +195,7 @@ class RemoteKeys:
             if text != self._text:
                 self.value = parse_jwks(text)
                 self._text = text
-                log.info("auth.token.jwks: %d ids of keys", len(self.value.by_id))
+                log.info("%s: %d ids of keys", self._setting, len(self.value.by_id))
                 self._changed()
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             self._complain(error)
@@ -151,7 +209,7 @@ class RemoteKeys:
             kept = (
                 "the keys that it gave before stay in force" if self._text else "no token is valid"
             )
-            log.error("auth.token.jwks: %s: %s; %s", self._url, told, kept)
+            log.error("%s: %s: %s; %s", self._setting, self._url, told, kept)
         self._complaint = told
 
 

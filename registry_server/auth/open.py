@@ -28,5 +28,5 @@ class OpenAccess(Access):
     def decide(self, subject: Subject, repository: str, action: Action) -> Decision:
         return decide(OPEN, subject, repository, action)
 
-    def challenge(self, subject: Subject | None, scopes: Sequence[Scope]) -> None:
+    def challenge(self, subject: Subject | None, scopes: Sequence[Scope], authority: str) -> None:
         """Nobody is refused."""

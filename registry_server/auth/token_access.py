@@ -14,11 +14,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from registry_server.auth.access import ANONYMOUS, Access, Action, Decision, Scope, Subject
-from registry_server.auth.key_sources import KeySource
+from registry_server.auth.key_sources import ConfiguredKeys, KeySource
 from registry_server.auth.tokens import LEEWAY, KeyUnknown, Token, TokenRefused, Verifier
+from registry_server.settings.hub import HubSettings
 from registry_server.settings.model import TokenSettings
 
 MAX_REMEMBERED: Final = 4096
+TOKEN_PATH: Final = "/token"
+"""Where a hub gives tokens."""
+KEYS_PATH: Final = "/.well-known/jwks.json"
+"""Where a hub shows the keys that it signs them with."""
+HUB_ALGORITHMS: Final = frozenset({"ES256", "EdDSA", "RS256"})
 _GRANTED: Final = Decision(True, "the token grants it")
 
 log = logging.getLogger(__name__)
@@ -35,19 +41,38 @@ class TokenSubject(Subject):
 class TokenAccess(Access):
     """Tokens of one issuer, for one service.
 
-    Making one reads the files of keys.  Raises `ConfigurationInvalid`.
+    `realm` is the URL that clients get them at; a path is one of this server, by whatever name a
+    client reaches it.
     """
 
     is_open = False
 
-    def __init__(self, settings: TokenSettings, clock: Callable[[], float] = time.time) -> None:
-        self._verifier = Verifier(
-            settings.issuer, settings.service, frozenset(settings.signingalgorithms), clock
-        )
-        self._asks = f'Bearer realm="{settings.realm}",service="{settings.service}"'
-        self._clock = clock
+    def __init__(self, verifier: Verifier, realm: str, keys: KeySource) -> None:
+        self._verifier = verifier
+        self._realm = realm
+        self._keys = keys
         self._remembered: dict[str, tuple[Subject, float]] = {}
-        self._keys = KeySource(settings.jwks, settings.rootcertbundle, self._remembered.clear)
+        keys.on_change(self._remembered.clear)
+
+    @classmethod
+    def of_server(
+        cls, settings: TokenSettings, clock: Callable[[], float] = time.time
+    ) -> TokenAccess:
+        """By the tokens of a token server.  Reads the files of keys.
+
+        Raises `ConfigurationInvalid`.
+        """
+        algorithms = frozenset(settings.signingalgorithms)
+        verifier = Verifier(settings.issuer, settings.service, algorithms, clock)
+        return cls(verifier, settings.realm, ConfiguredKeys(settings.jwks, settings.rootcertbundle))
+
+    @classmethod
+    def of_hub(
+        cls, settings: HubSettings, keys: KeySource, clock: Callable[[], float] = time.time
+    ) -> TokenAccess:
+        """By the tokens of a hub, whose keys are `keys`."""
+        verifier = Verifier(settings.issuer, settings.service, HUB_ALGORITHMS, clock)
+        return cls(verifier, f"{settings.url or ''}{TOKEN_PATH}", keys)
 
     async def start(self) -> None:
         await self._keys.start()
@@ -65,7 +90,7 @@ class TokenAccess(Access):
         if authorization is None:
             return ANONYMOUS
         found = self._remembered.get(authorization)
-        return found[0] if found is not None and found[1] > self._clock() else None
+        return found[0] if found is not None and found[1] > self._verifier.clock() else None
 
     async def identify(self, authorization: str | None, *, client: str = "") -> Subject:
         """As `Access.identify`; what is no bearer token at all counts as none."""
@@ -114,8 +139,9 @@ class TokenAccess(Access):
     def may_see(self, subject: Subject, repository: str) -> bool:
         return self.may_list(subject)
 
-    def challenge(self, subject: Subject | None, scopes: Sequence[Scope]) -> str:
-        asks = self._asks
+    def challenge(self, subject: Subject | None, scopes: Sequence[Scope], authority: str) -> str:
+        realm = f"{authority}{self._realm}" if self._realm.startswith("/") else self._realm
+        asks = f'Bearer realm="{realm}",service="{self._verifier.service}"'
         if scopes:
             asks += f',scope="{" ".join(map(str, scopes))}"'
         if subject is None:

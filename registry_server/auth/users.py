@@ -149,7 +149,9 @@ class UserAccess(Access):
             self._decisions[key] = decision
         return decision
 
-    def challenge(self, subject: Subject | None, scopes: Sequence[Scope]) -> str | None:
+    def challenge(
+        self, subject: Subject | None, scopes: Sequence[Scope], authority: str
+    ) -> str | None:
         return self._challenge if subject is None or subject.is_anonymous else None
 
     @property

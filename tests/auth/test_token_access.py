@@ -57,7 +57,7 @@ async def test_a_token_is_verified_once(
 ) -> None:
     clock = Clock()
     clock.now = time.time()
-    control = TokenAccess(TokenSettings.model_validate(tokens.settings(keys)), clock)
+    control = TokenAccess.of_server(TokenSettings.model_validate(tokens.settings(keys)), clock)
     header = bearer(tokens.signer.token(PULL))
     assert control.identify_cached(header) is None
     subject = await control.identify(header)
@@ -73,7 +73,7 @@ async def test_a_token_is_verified_once(
 
 
 async def test_nobody_is_let_in_for_nothing(tokens: TokenServer, keys: Path) -> None:
-    control = TokenAccess(TokenSettings.model_validate(tokens.settings(keys)))
+    control = TokenAccess.of_server(TokenSettings.model_validate(tokens.settings(keys)))
     assert control.identify_cached(None) is ANONYMOUS
     assert await control.identify(None) is ANONYMOUS
     assert not control.admits(ANONYMOUS)
@@ -87,7 +87,7 @@ async def test_what_is_remembered_is_bounded(
     tokens: TokenServer, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(token_access_module, "MAX_REMEMBERED", 2)
-    control = TokenAccess(TokenSettings.model_validate(tokens.settings(keys)))
+    control = TokenAccess.of_server(TokenSettings.model_validate(tokens.settings(keys)))
     headers = [bearer(tokens.signer.token(PULL)) for _ in range(3)]
     for header in headers:
         await control.identify(header)
@@ -95,7 +95,7 @@ async def test_what_is_remembered_is_bounded(
 
 
 async def test_refused_tokens_are_not_remembered(tokens: TokenServer, keys: Path) -> None:
-    control = TokenAccess(TokenSettings.model_validate(tokens.settings(keys)))
+    control = TokenAccess.of_server(TokenSettings.model_validate(tokens.settings(keys)))
     header = bearer(Signer.new().token(PULL))
     with pytest.raises(KeyUnknown):
         await control.identify(header)
@@ -105,7 +105,7 @@ async def test_refused_tokens_are_not_remembered(tokens: TokenServer, keys: Path
 async def test_a_key_that_leaves_the_file_is_no_longer_believed(
     tokens: TokenServer, keys: Path
 ) -> None:
-    control = TokenAccess(TokenSettings.model_validate(tokens.settings(keys)))
+    control = TokenAccess.of_server(TokenSettings.model_validate(tokens.settings(keys)))
     old, new = bearer(tokens.signer.token(PULL)), Signer.new()
     await control.identify(old)
     rewrite(keys, jwks(new))
@@ -123,7 +123,7 @@ def test_broken_keys_at_the_start_are_refused(tokens: TokenServer, keys: Path) -
     settings = TokenSettings.model_validate(tokens.settings(keys))
     rewrite(keys, "{}")
     with pytest.raises(ConfigurationInvalid, match=r"auth\.token\.jwks: .*not a JWKS"):
-        TokenAccess(settings)
+        TokenAccess.of_server(settings)
 
 
 # From the token server
@@ -133,7 +133,7 @@ async def test_a_new_key_is_fetched_when_a_token_names_it(
     tokens: TokenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_sources_module, "PAUSE_SECONDS", 0.0)
-    control = TokenAccess(TokenSettings.model_validate(tokens.settings()))
+    control = TokenAccess.of_server(TokenSettings.model_validate(tokens.settings()))
     await control.start()
     try:
         await control.identify(bearer(tokens.signer.token(PULL)))
@@ -149,7 +149,7 @@ async def test_a_new_key_is_fetched_when_a_token_names_it(
 
 
 async def test_ten_thousand_unknown_keys_are_no_request_more(tokens: TokenServer) -> None:
-    control = TokenAccess(TokenSettings.model_validate(tokens.settings()))
+    control = TokenAccess.of_server(TokenSettings.model_validate(tokens.settings()))
     await control.start()
     try:
         token, header = tokens.signer.token(PULL), {"alg": "ES256"}
@@ -178,7 +178,7 @@ async def test_without_a_token_server_no_token_is_valid_until_it_comes(
 ) -> None:
     monkeypatch.setattr(key_sources_module, "PAUSE_SECONDS", 0.0)
     tokens.keys = "not ready"
-    control = TokenAccess(TokenSettings.model_validate(tokens.settings()))
+    control = TokenAccess.of_server(TokenSettings.model_validate(tokens.settings()))
     await control.start()
     header = bearer(tokens.signer.token(PULL))
     try:

@@ -301,7 +301,7 @@ def test_the_memory_of_decisions_is_bounded(users: Path, monkeypatch: pytest.Mon
 
 def test_every_user_may_do_everything_without_a_file_of_rules(users: Path) -> None:
     access = make_access(AuthSettings(htpasswd=HtpasswdSettings(path=users, realm="Ours")))
-    assert access.challenge(None, []) == 'Basic realm="Ours"'
+    assert access.challenge(None, [], "") == 'Basic realm="Ours"'
     assert access.decide(Subject("ann"), "a", Action.DELETE).allowed
     assert not access.decide(ANONYMOUS, "a", Action.PULL).allowed
 
@@ -309,7 +309,7 @@ def test_every_user_may_do_everything_without_a_file_of_rules(users: Path) -> No
 async def test_open_access_looks_at_no_credentials() -> None:
     access = make_access(AuthSettings())
     assert isinstance(access, OpenAccess)
-    assert access.challenge(None, []) is None
+    assert access.challenge(None, [], "") is None
     assert access.identify_cached(basic("ann", "wrong")) == ANONYMOUS
     assert await access.identify("junk") == ANONYMOUS
     assert access.decide(ANONYMOUS, "a", Action.DELETE).allowed

@@ -164,8 +164,11 @@ class OwnKeys:
     def value(self) -> Keys:
         return self._keys.public()
 
-    async def start(self, changed: Callable[[], None]) -> None:
+    def on_change(self, changed: Callable[[], None]) -> None:
         self._keys.on_change(changed)
+
+    async def start(self) -> None:
+        """The hub follows them already."""
 
     async def close(self) -> None:
         """They are the hub's to close."""
