@@ -381,12 +381,6 @@ async def test_a_file_size_limit_is_no_space_and_leaves_nothing(driver: Filesyst
     await driver.commit_upload(handle, [part], None)
 
 
-async def test_a_root_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(DriverError, match="folder"):
-        await FilesystemDriver(tmp_path / "file" / "root").start()
-
-
 async def test_a_refusal_names_the_path_and_what_to_do(
     driver: FilesystemDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 layout    names of files and what they mean
 durable   system calls: sync, link, never follow
 failures  the operating system's errors as this project's
+roots     what is wrong with a root, in words
 segments  a part being written, a blob being read
 store     every operation, blocking
 driver    the same, asynchronous
@@ -24,7 +25,10 @@ __all__ = ["FilesystemConfig", "FilesystemDriver"]
 
 
 def _as_text(value: object) -> object:
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if isinstance(text, str) and "\0" in text:
+        raise ValueError("no path has a NUL character")
+    return text
 
 
 class FilesystemConfig(DriverConfig):

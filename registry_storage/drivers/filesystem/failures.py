@@ -38,6 +38,8 @@ _TABLE: Final[dict[int, tuple[type[DriverError], str]]] = {
     errno.ENFILE: (DriverUnavailable, _NO_FILES),
     errno.EBUSY: (DriverUnavailable, "{what} in {root} is in use ({reason}): try again"),
     errno.ESTALE: (DriverUnavailable, _AWAY),
+    errno.ENOTCONN: (DriverUnavailable, _AWAY),
+    errno.EHOSTDOWN: (DriverUnavailable, _AWAY),
     errno.ETIMEDOUT: (DriverTimeout, _AWAY),
     errno.ELOOP: (DriverError, _A_LINK),
     errno.ENOTDIR: (DriverError, _A_LINK),

@@ -24,6 +24,7 @@ from registry_storage.drivers.api import BlobKind, Buffers, Handle, Mark, Part, 
 from registry_storage.drivers.filesystem import durable, layout
 from registry_storage.drivers.filesystem.failures import blob_at, translating, upload_at
 from registry_storage.drivers.filesystem.layout import Place
+from registry_storage.drivers.filesystem.roots import making_ready
 from registry_storage.drivers.filesystem.segments import Reading, Segment
 from registry_storage.errors import DriverError, PartLost, RangeNotSatisfiable
 
@@ -40,7 +41,7 @@ class FileStore:
 
     def open(self) -> None:
         """Make what folders are missing and hold all of them open."""
-        with translating(self.root, str(self.root)), ExitStack() as undo:
+        with making_ready(self.root, layout.bases()), ExitStack() as undo:
             undo.callback(self.close)
             self.root.mkdir(durable.FOLDER_MODE, parents=True, exist_ok=True)
             self._folders[""] = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
