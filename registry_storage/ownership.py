@@ -12,6 +12,7 @@ First start: row first, marker second; a row whose marker was never confirmed wr
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import uuid
 
@@ -25,6 +26,8 @@ _RESOLUTIONS = (
     "Configure the catalog that belongs to this store, or, if this catalog shall own it from now "
     "on, run 'registry-server adopt'"
 )
+
+logger = logging.getLogger(__name__)
 
 
 class Ownership:
@@ -84,6 +87,7 @@ class Ownership:
             return row
         if found is not None:
             raise StoreMismatch(f"the catalog is new, but the store holds {found}. {_RESOLUTIONS}")
+        logger.info("nothing is stored here yet: a new store begins (should there be images?)")
         return await self._catalog.write(ownership.create, uuid.uuid4().hex, secrets.token_hex(16))
 
     async def _contents(self) -> str | None:

@@ -97,6 +97,24 @@ async def test_a_copied_catalog_loses_the_store_with_the_next_term(
             await copy.ownership.verify()
 
 
+async def test_a_store_copied_whole_is_another_store_from_its_first_term_on(
+    tmp_path: Path,
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    async with Node(here, url(here)) as node:
+        await node.ownership.verify()
+    shutil.copytree(here, there)
+    for root in (here, there):
+        async with Node(root, url(root)) as node:
+            await node.ownership.verify()
+            await node.ownership.begin_term()
+            assert await node.ownership.owns()
+    for root, other in ((here, there), (there, here)):
+        async with Node(root, url(other)) as mixed_up:
+            with pytest.raises(StoreMismatch, match="another catalog owns this store"):
+                await mixed_up.ownership.verify()
+
+
 async def test_adoption_moves_the_store_to_the_catalog_that_asks(
     root: Path, tmp_path: Path
 ) -> None:
