@@ -76,7 +76,7 @@ def _ratios(
     if rows := _chosen(RATIOS, wanted):
         with ExitStack() as stack:
             running = _start(stack, scratch, rehearsal=options.rehearsal)
-            yield from _table(rows, running, options, scratch)
+            yield from _table(rows, running, options, scratch, store="the filesystem")
 
 
 def _ratios_on_s3(
@@ -84,7 +84,7 @@ def _ratios_on_s3(
 ) -> Iterator[str]:
     if rows := _chosen(s3.ROWS, wanted):
         with s3.on_one_gateway(scratch) as running:
-            yield from _table(rows, running, options, scratch)
+            yield from _table(rows, running, options, scratch, store=s3.STORE)
 
 
 def _chosen(rows: Sequence[Ratio], wanted: Sequence[str] | None) -> list[Ratio]:
@@ -96,10 +96,11 @@ def _table(
     running: Sequence[servers.Server],
     options: argparse.Namespace,
     scratch: Path,
+    *,
+    store: str,
 ) -> Iterator[str]:
     stage = Stage(scratch, seconds=1 if options.quick else 5, rounds=1 if options.quick else 3)
-    yield ""
-    yield from report.comparison_heading(running)
+    yield from report.comparison_heading(running, store)
     for row in rows:
         yield report.comparison_row(compare(row, stage, running))
 
@@ -116,7 +117,6 @@ def _start(stack: ExitStack, scratch: Path, *, rehearsal: bool) -> list[servers.
 def _limits(wanted: Sequence[str] | None, effort: Effort, scratch: Path) -> Iterator[str]:
     rows = [row for row in LIMITS if wanted is None or row.key in wanted]
     if rows:
-        yield ""
         yield from report.limit_heading()
     for row in rows:
         yield report.limit_row(row, row.measure(scratch, effort))

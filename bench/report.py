@@ -16,16 +16,16 @@ def conditions(peer: str) -> str:
     return (
         f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}, docker-registry {peer}.\n"
-        "This server: filesystem and SQLite, htpasswd and a policy file, credentials sent, access "
-        "log on.\n"
-        "docker-registry: filesystem, no access control, access log on.\n"
+        "This server: SQLite, htpasswd and a policy file, credentials sent, access log on.\n"
+        "docker-registry: no access control, access log on.\n"
         "Ratios are to docker-registry; the verdict is on the first of ours."
     )
 
 
-def comparison_heading(servers: Sequence[Server]) -> Iterator[str]:
-    """The heading of the ratios; the last of `servers` is the peer."""
+def comparison_heading(servers: Sequence[Server], store: str) -> Iterator[str]:
+    """The heading of the ratios; the last of `servers` is the peer; all keep bytes in `store`."""
     *own, peer = servers
+    yield from _title(store)
     names = [peer.name, "CPU/request"]
     for server in own:
         names += [server.name, "CPU/request", "ratio"]
@@ -47,6 +47,7 @@ def comparison_row(comparison: Comparison) -> str:
 
 def limit_heading() -> Iterator[str]:
     """The heading of the limits."""
+    yield from _title("the filesystem")
     yield _row(["limit", "measured", "bar", "verdict"])
     yield _row(["---"] * 4)
 
@@ -54,6 +55,10 @@ def limit_heading() -> Iterator[str]:
 def limit_row(limit: Limit, finding: Finding) -> str:
     """One row of the limits."""
     return _row([limit.title, finding.measured, limit.bar, _verdict(finding.holds)])
+
+
+def _title(store: str) -> tuple[str, str, str]:
+    return "", f"Bytes in {store}:", ""
 
 
 def _told(sample: Sample, unit: str) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from bench.servers import Server
 from tests.services.buckets import Bucket
 from tests.services.ceph import new_s3_account, running_cluster, running_gateway
 
+STORE = "buckets of one gateway of Ceph, without redirects"
 LAYERS, LAYER_SIZE = 50, 64 * KiB
 
 
