@@ -1,0 +1,1 @@
+"""How the hub speaks HTTP: routes that each declare their policy, and what happens around them."""
