@@ -1,4 +1,8 @@
-"""The application: a store, access control and the HTTP server over them, in one process."""
+"""The application: a store, access control, the hub and the HTTP server over them, in one process.
+
+A process is both halves of the server, or one of them (`role`): the registry half serves images
+below /v2 and believes tokens; the hub knows people, and signs them.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +32,7 @@ from registry_server.settings.tls import tls_context
 from registry_server.store import open_store
 
 if TYPE_CHECKING:
+    from registry_server.hub.service import Hub
     from registry_storage import Registry
 
 
@@ -37,12 +42,8 @@ async def start(settings: Settings, sockets: Sequence[socket.socket]) -> Running
     Raises `RegistryError` where the store, the catalog or the access control cannot be opened.
     """
     async with AsyncExitStack() as resources:
-        registry = await open_store(settings)
-        resources.push_async_callback(registry.close)
-        access = make_access(settings.auth)
-        await access.start()
-        resources.push_async_callback(access.close)
-        application = await make_application(settings, registry, access, resources)
+        registry, hub = await open_halves(settings, resources)
+        application = await make_application(settings, registry, hub, resources)
         tls = tls_context(settings.http.tls)
         loop = asyncio.get_running_loop()
         listeners = [
@@ -93,6 +94,7 @@ class Application:
         health: Health,
     ) -> None:
         self.health = health
+        self._serves_images = settings.role.has_registry
         self._dispatcher = dispatcher
         self._pages = pages
         http = settings.http
@@ -101,10 +103,13 @@ class Application:
         check_values_in_force(self.server)
 
     def _make_request(self, message: Any, payload: Any, protocol: Any, *others: Any) -> Any:
-        if is_odd(message) or is_ours(origin_form(message).partition("?")[0]):
+        if is_odd(message) or self._is_for_images(message):
             return Request(message, payload, protocol, *others)
         page = self._pages.request_factory(message, payload, protocol, *others)
         return page if protocol.proxies is None else _as_sent(page, protocol.proxies)
+
+    def _is_for_images(self, message: Any) -> bool:
+        return self._serves_images and is_ours(origin_form(message).partition("?")[0])
 
     def _handle(self, request: Any) -> Awaitable[web.StreamResponse]:
         if type(request) is Request:
@@ -120,17 +125,39 @@ def _as_sent(page: web.BaseRequest, proxies: TrustedProxies) -> web.BaseRequest:
     )
 
 
+async def open_halves(settings: Settings, resources: AsyncExitStack) -> tuple[Registry, Hub | None]:
+    """Open the store and, where this process is to serve it, the hub; `resources` close them.
+
+    Raises `RegistryError`.
+    """
+    registry = await open_store(settings)
+    resources.push_async_callback(registry.close)
+    if settings.auth.hub is None or not settings.role.has_hub:
+        return registry, None
+    from registry_server.hub.service import open_hub
+
+    return registry, await open_hub(settings, registry, resources)
+
+
+async def _start_access(settings: Settings, hub: Hub | None, resources: AsyncExitStack) -> Access:
+    access = make_access(settings.auth, hub.own_keys() if hub is not None else None)
+    await access.start()
+    resources.push_async_callback(access.close)
+    return access
+
+
 async def make_application(
-    settings: Settings, registry: Registry, access: Access, resources: AsyncExitStack
+    settings: Settings, registry: Registry, hub: Hub | None, resources: AsyncExitStack
 ) -> Application:
     """Put the parts together; what has to be closed again goes to `resources`."""
+    access = await _start_access(settings, hub, resources)
     access_log = None
     if not settings.log.accesslog.disabled:
         access_log = AccessLog(settings.log)
         resources.callback(access_log.close)
     dispatcher = Dispatcher(Context(registry, access, settings), Metrics(), access_log)
     health = Health(registry.check)
-    pages = web.AppRunner(_pages(health, settings.http.headers), access_log=None)
+    pages = web.AppRunner(_pages(health, hub, settings.http.headers), access_log=None)
     await pages.setup()
     resources.push_async_callback(pages.cleanup)
     assert pages.server is not None
@@ -138,13 +165,20 @@ async def make_application(
     return Application(settings, crowd, dispatcher, pages.server, health)
 
 
-def _pages(health: Health, headers: Mapping[str, Sequence[str]]) -> web.Application:
+def _pages(
+    health: Health, hub: Hub | None, headers: Mapping[str, Sequence[str]]
+) -> web.Application:
     """What lies outside /v2."""
     pages = web.Application()
     pages.add_routes(health.routes())
+    if hub is not None:
+        from registry_server.hub.site import mount
+
+        mount(pages, hub)
 
     async def complete(request: web.Request, response: web.StreamResponse) -> None:
-        response.headers["X-Request-Id"] = request_id(request.headers.get("X-Request-Id"))
+        if "X-Request-Id" not in response.headers:
+            response.headers["X-Request-Id"] = request_id(request.headers.get("X-Request-Id"))
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers.extend((name, value) for name in headers for value in headers[name])
         response.headers.pop("Server", None)

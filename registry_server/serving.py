@@ -24,7 +24,8 @@ import uvloop
 
 from registry_server.listening import close_all, listen
 from registry_server.operations.access_log import flush_all
-from registry_server.settings import Address, Settings
+from registry_server.settings import Address, Role, Settings
+from registry_server.settings.hub import HubSettings
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +120,19 @@ def _login(settings: Settings) -> str:
         return f"users of {settings.auth.htpasswd.path}"
     if settings.auth.token is not None:
         return f"tokens from {settings.auth.token.realm}"
+    if settings.auth.hub is not None:
+        return _hub(settings, settings.auth.hub)
     if settings.http.addr.is_loopback:
-        return "open to everyone on this machine; set auth.htpasswd to ask for a login"
-    return "OPEN TO EVERYONE WHO CAN REACH IT; set auth.htpasswd to ask for a login"
+        return "open to everyone on this machine; set auth.hub or auth.htpasswd to ask for a login"
+    return "OPEN TO EVERYONE WHO CAN REACH IT; set auth.hub or auth.htpasswd to ask for a login"
+
+
+def _hub(settings: Settings, hub: HubSettings) -> str:
+    where = f" at {hub.url}" if hub.url else ""
+    match settings.role:
+        case Role.ALL:
+            return f"accounts of its own hub{where}"
+        case Role.HUB:
+            return f"the hub{where} alone, without images"
+        case Role.REGISTRY:
+            return f"accounts of the hub{where}"

@@ -15,6 +15,7 @@ import signal
 import time
 from collections.abc import Awaitable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import AsyncExitStack
 from multiprocessing import get_context
 from types import FrameType
 from typing import Any, TypeVar
@@ -27,7 +28,6 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from registry_server.listening import close_all, ensure_free, listen
 from registry_server.serving import Service, banner, end_at_once
 from registry_server.settings import Settings
-from registry_server.store import open_store
 from registry_storage.drivers.api import CatalogHome
 from registry_storage.errors import ConfigurationInvalid, RegistryError
 from registry_storage.plugins import open_driver
@@ -69,7 +69,7 @@ def _check_shareable(settings: Settings) -> None:
 
 
 def _prepare_store(settings: Settings) -> None:
-    """Open the store once, so that tables are made and doubts are told before workers start.
+    """Open store and hub once, so that tables are made and doubts are told before workers start.
 
     In a process of its own: what a database driver starts must not be carried over a fork.
     """
@@ -78,8 +78,11 @@ def _prepare_store(settings: Settings) -> None:
 
 
 def _open_and_close(settings: Settings) -> None:
+    from registry_server.app import open_halves
+
     async def once() -> None:
-        await (await open_store(settings)).close()
+        async with AsyncExitStack() as resources:
+            await open_halves(settings, resources)
 
     asyncio.run(once())
 

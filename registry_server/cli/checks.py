@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from registry_server.auth import make_access
-from registry_server.settings import Settings
+from registry_server.settings import Role, Settings
 from registry_server.settings.tls import tls_context
 from registry_storage.errors import ConfigurationInvalid
 
@@ -14,6 +14,20 @@ def check_exposure(settings: Settings, *, insecure_open: bool) -> None:
     """Raises `ConfigurationInvalid` where strangers could get in and nobody said that they may."""
     if not insecure_open and (problem := _exposure(settings)):
         raise ConfigurationInvalid(problem)
+
+
+def check_role(settings: Settings) -> None:
+    """Raises `ConfigurationInvalid` where half of the server needs more settings than there are."""
+    hub = settings.auth.hub
+    if settings.role is Role.HUB and hub is None:
+        raise ConfigurationInvalid(
+            "role: there is no hub to serve; set auth.hub (REGISTRY_AUTH=hub)"
+        )
+    if settings.role is Role.REGISTRY and hub is not None and hub.url is None:
+        raise ConfigurationInvalid(
+            "auth.hub.url: required for role registry: where clients get tokens, and this process "
+            "the keys that they are signed with"
+        )
 
 
 def check_files(settings: Settings) -> None:
@@ -28,6 +42,8 @@ def remarks(settings: Settings) -> Iterator[str]:
         yield problem
     if settings.auth.htpasswd and not (settings.http.tls.certificate or _is_local(settings)):
         yield "http.tls: passwords cross the network in clear unless a proxy encrypts; set it"
+    if settings.auth.hub and not (settings.http.tls.certificate or _is_local(settings)):
+        yield "http.tls: passwords cross the network in clear unless a proxy encrypts; set it"
     if settings.auth.token and not (settings.http.tls.certificate or _is_local(settings)):
         yield "http.tls: tokens cross the network in clear unless a proxy encrypts; set it"
 
@@ -37,7 +53,7 @@ def _exposure(settings: Settings) -> str | None:
         return None
     return (
         f"http.addr: {settings.http.addr} can be reached from other machines, and nobody has to "
-        "log in; set auth.htpasswd or auth.token, listen on 127.0.0.1, or insist with "
+        "log in; set auth.htpasswd, auth.hub or auth.token, listen on 127.0.0.1, or insist with "
         "--insecure-open"
     )
 

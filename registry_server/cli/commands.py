@@ -6,7 +6,7 @@ import asyncio
 import logging
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
@@ -14,7 +14,7 @@ from rich.console import Console
 from registry_server.cli.drivers import drivers
 from registry_server.cli.options import ConfigPath, options
 from registry_server.operations import logging as server_logging
-from registry_server.settings import Configuration, Settings, load
+from registry_server.settings import Configuration, Role, Settings, load
 from registry_storage.drivers.api import RepairProgress
 
 app = typer.Typer(
@@ -60,11 +60,18 @@ def serve(
             help="Listen beyond this machine although nobody has to log in.",
         ),
     ] = False,
+    role: Annotated[
+        Optional[Role],  # noqa: UP045 -- typer reads the annotation at run time
+        typer.Option(help="What this process serves, in the place of the setting `role`."),
+    ] = None,
 ) -> None:
     """Serve the registry until SIGTERM or SIGINT."""
-    from registry_server.cli.checks import check_exposure, check_files
+    from registry_server.cli.checks import check_exposure, check_files, check_role
 
     settings = _load_for_service(path)
+    if role is not None:
+        settings = settings.model_copy(update={"role": role})
+    check_role(settings)
     check_exposure(settings, insecure_open=insecure_open)
     check_files(settings)
     if workers == 1:
@@ -132,9 +139,10 @@ def version() -> None:
 @config.command()
 def check(path: ConfigPath = None) -> None:
     """Check the configuration and the files that it names; touch no store."""
-    from registry_server.cli.checks import check_files, remarks
+    from registry_server.cli.checks import check_files, check_role, remarks
 
     configuration = load(path)
+    check_role(configuration.settings)
     check_files(configuration.settings)
     for warning in (*configuration.warnings, *remarks(configuration.settings)):
         print(f"warning: {warning}")

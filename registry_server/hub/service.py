@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from registry_server.auth.access import Action, CredentialsRefused
+from registry_server.hub.callers import Caller, Kind
 from registry_server.hub.database import open_database
-from registry_server.hub.tokens.keys import SigningKeys
+from registry_server.hub.roles import Role
+from registry_server.hub.tokens.issuing import Issuer
+from registry_server.hub.tokens.keys import OwnKeys, SigningKeys
+from registry_server.hub.tokens.refreshing import RefreshTokens
 from registry_server.settings import Settings
 from registry_server.settings.hub import HubSettings
 from registry_server.settings.model import HTTPSettings
@@ -22,7 +28,15 @@ class Hub:
     http: HTTPSettings
     database: Database
     registry: Registry
+    logins: Logins
+    rights: Rights
     keys: SigningKeys
+    issuer: Issuer
+    refresh_tokens: RefreshTokens
+
+    def own_keys(self) -> OwnKeys:
+        """The keys, for a registry half in the same process."""
+        return OwnKeys(self.keys)
 
 
 async def open_hub(settings: Settings, registry: Registry, resources: AsyncExitStack) -> Hub:
@@ -37,4 +51,50 @@ async def open_hub(settings: Settings, registry: Registry, resources: AsyncExitS
     keys = SigningKeys(database, hub.tokens)
     resources.push_async_callback(keys.close)
     await keys.start()
-    return Hub(settings=hub, http=settings.http, database=database, registry=registry, keys=keys)
+    logins, rights = Logins(), Rights()
+    return Hub(
+        settings=hub,
+        http=settings.http,
+        database=database,
+        registry=registry,
+        logins=logins,
+        rights=rights,
+        keys=keys,
+        issuer=Issuer(hub, keys, rights),
+        refresh_tokens=RefreshTokens(database, logins, hub.tokens),
+    )
+
+
+class Logins:
+    """Nobody, until accounts are there."""
+
+    async def by_password(self, name: str, secret: str, origin: str) -> Caller:
+        raise CredentialsRefused
+
+    async def by_bearer(self, secret: str, origin: str) -> Caller:
+        raise CredentialsRefused
+
+    async def by_session(self, cookie: str, origin: str) -> tuple[Caller, str]:
+        raise CredentialsRefused
+
+    async def current(self, kind: Kind, account: int, credential: str) -> Caller:
+        raise CredentialsRefused
+
+
+class Rights:
+    """Nothing, until roles are there."""
+
+    async def on_repository(self, caller: Caller, name: str) -> Role | None:
+        return None
+
+    async def on_namespace(self, caller: Caller, namespace: str) -> Role | None:
+        return None
+
+    async def belongs(self, caller: Caller, namespace: str) -> bool:
+        return False
+
+    async def actions(self, caller: Caller, name: str) -> frozenset[Action]:
+        return frozenset()
+
+    async def visible(self, caller: Caller) -> tuple[Sequence[str], Sequence[str]]:
+        return (), ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -338,11 +339,32 @@ class DataSettings(Section):
     )
 
 
+class Role(StrEnum):
+    """Which half of the server a process is."""
+
+    ALL = "all"
+    HUB = "hub"
+    REGISTRY = "registry"
+
+    @property
+    def has_hub(self) -> bool:
+        return self is not Role.REGISTRY
+
+    @property
+    def has_registry(self) -> bool:
+        return self is not Role.HUB
+
+
 class Settings(Section):
     """The whole configuration."""
 
     version: Annotated[str, Field(pattern=r"^0\.1$")] = Field(
         "0.1", description="Of the format, as in distribution's files: always `0.1`."
+    )
+    role: Role = Field(
+        Role.ALL,
+        description="What this process serves: `hub`, the accounts and tokens of `auth.hub`; "
+        "`registry`, the images; or `all`.",
     )
     log: LogSettings = section(LogSettings, "What is written to the log, and how.")
     storage: StorageSettings = section(StorageSettings, "Where the bytes are kept.")

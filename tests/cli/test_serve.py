@@ -201,7 +201,7 @@ def test_the_banner_tells_where_and_who(serve: Serve) -> None:
     served = serve()
     (line,) = [line for line in served.log.read_text().splitlines() if "serving http" in line]
     assert f"serving http://127.0.0.1:{served.port}: store filesystem in " in line
-    assert "open to everyone on this machine; set auth.htpasswd" in line
+    assert "open to everyone on this machine; set auth.hub" in line
 
 
 def test_an_open_registry_beyond_loopback_is_insisted_on(serve: Serve) -> None:

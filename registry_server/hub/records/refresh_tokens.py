@@ -53,7 +53,7 @@ _columns = (
     table.c.used_from,
 )
 _VALID = table.c.expires_at > db_now()
-_BY_HASH = select(*_columns).where(table.c.hash == bindparam("hash"), _VALID)
+_BY_HASH = select(*_columns, db_now()).where(table.c.hash == bindparam("hash"), _VALID)
 _USED = (
     update(table)
     .where(table.c.id == bindparam("token_id"))
@@ -90,10 +90,10 @@ def add(
     _push_out(tx, _of_account(holder))
 
 
-def find(tx: Connection, hashed: bytes) -> RefreshToken | None:
-    """The valid one with that hash."""
+def find(tx: Connection, hashed: bytes) -> tuple[RefreshToken, int] | None:
+    """The valid one with that hash, and the database's time."""
     row = tx.execute(_BY_HASH, {"hash": hashed}).first()
-    return _read(row) if row else None
+    return (_read(row[:-1]), row[-1]) if row else None
 
 
 def used(tx: Connection, token_id: str, origin: str, lifetime: int) -> None:

@@ -38,7 +38,7 @@ async def read_inputs(request: web.Request, route: Route) -> dict[str, BaseModel
     if (query := route.model("query")) is not None:
         inputs["query"] = _validated(query, _fields(request.query_string))
     if (body := route.model("body")) is not None:
-        inputs["body"] = _validated(body, _json(await _read(request, JSON_TYPE)))
+        inputs["body"] = _validated(body, _json(await read_body(request, JSON_TYPE)))
     if (form := route.model("form")) is not None:
         inputs["form"] = _validated(form, await read_form(request))
     return inputs
@@ -46,7 +46,7 @@ async def read_inputs(request: web.Request, route: Route) -> dict[str, BaseModel
 
 async def read_form(request: web.Request) -> dict[str, str]:
     """The fields of a form.  Raises `Problem`."""
-    return _fields((await _read(request, FORM_TYPE)).decode("utf-8", "replace"))
+    return _fields((await read_body(request, FORM_TYPE)).decode("utf-8", "replace"))
 
 
 def _validated(model: type[BaseModel], given: Any) -> BaseModel:
@@ -61,7 +61,8 @@ def _validated(model: type[BaseModel], given: Any) -> BaseModel:
         raise Problem(400, "invalid", told, fields=fields) from None
 
 
-async def _read(request: web.Request, content_type: str) -> bytes:
+async def read_body(request: web.Request, content_type: str) -> bytes:
+    """The body, where it is of that type and has at most `MAX_BODY` bytes.  Raises `Problem`."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Problem(415, "unsupported-media-type", "send the body without a Content-Encoding")
     if request.content_type != content_type:
