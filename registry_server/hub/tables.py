@@ -289,10 +289,11 @@ audit = Table(
     Column("namespace", _text(), nullable=False, server_default=""),
     Column("details", JSON, nullable=False),
     Column("request_id", _text(), nullable=False, server_default=""),
-    Index("ix_hub_audit_at", "at"),
-    Index("ix_hub_audit_actor", "actor", "id"),
-    Index("ix_hub_audit_target", "target", "id"),
-    Index("ix_hub_audit_namespace", "namespace", "id"),
+    Index("ix_hub_audit_at", "at", "id"),
+    Index("ix_hub_audit_actor", "actor", "at", "id"),
+    Index("ix_hub_audit_target", "target", "at", "id"),
+    Index("ix_hub_audit_namespace", "namespace", "at", "id"),
+    Index("ix_hub_audit_action", "action", "at", "id"),
 )
 
 readers = Table(
