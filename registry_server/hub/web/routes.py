@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, get_type_hints
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from registry_server.hub.callers import Caller
+from registry_server.hub.callers import Author, Caller
 from registry_server.hub.web.policies import Policy
 
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ class Call:
     def origin(self) -> str:
         """The address that the request came from."""
         return self.request.remote or ""
+
+    @property
+    def author(self) -> Author:
+        """The caller, as whoever makes a change."""
+        return Author(self.caller, self.origin, self.request_id)
 
 
 @dataclass(frozen=True)
