@@ -19,6 +19,8 @@
     ├── BodyInterrupted             the client left in mid-body; raised by callers' data
     ├── ContentInUse                something still names what was to be deleted
     ├── TagExists                   the caller may make new tags but not move this one
+    ├── RepositoryExists            the name is taken
+    ├── QuotaExceeded               a namespace would hold more than it may
     ├── TooManyUploads              a subject has too many uploads open
     ├── StoreMismatch               catalog and store do not belong together
     ├── CatalogError                the catalog's database failed
@@ -143,6 +145,25 @@ class ContentInUse(RegistryError):
 
 class TagExists(RegistryError):
     """The tag names another manifest already, and the caller may only make new tags."""
+
+
+class RepositoryExists(RegistryError):
+    """The name that a repository was to get is another's."""
+
+
+class QuotaExceeded(RegistryError):
+    """A namespace would hold more than it may: `used` of `limit`, both counted in `unit`."""
+
+    def __init__(self, namespace: str, used: int, limit: int, unit: str) -> None:
+        self.namespace = namespace
+        self.used = used
+        self.limit = limit
+        self.unit = unit
+        """"bytes" or "repositories"."""
+        super().__init__(
+            f"namespace {namespace or '(none)'} may hold {limit} {unit}, and would hold {used}: "
+            "delete something, or ask for more"
+        )
 
 
 class TooManyUploads(RegistryError):

@@ -24,6 +24,12 @@ def is_repository_name(text: str) -> bool:
     return len(text) <= MAX_NAME_LENGTH and _NAME.fullmatch(text) is not None
 
 
+def namespace_of(name: str) -> str:
+    """The first component of a repository's name that has several; "", nobody's, of any other."""
+    first, slash, _ = name.partition("/")
+    return first if slash else ""
+
+
 def is_tag(text: str) -> bool:
     """Whether `text` is a tag of the spec, at most 128 characters long."""
     return _TAG.fullmatch(text) is not None

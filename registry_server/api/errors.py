@@ -37,6 +37,8 @@ TABLE: Final[Mapping[type[errors.RegistryError], tuple[int, str]]] = {
     errors.BodyInterrupted: (400, "SIZE_INVALID"),
     errors.ContentInUse: (409, "DENIED"),
     errors.TagExists: (403, "DENIED"),
+    errors.RepositoryExists: (409, "DENIED"),
+    errors.QuotaExceeded: (403, "DENIED"),
     errors.TooManyUploads: (429, "TOOMANYREQUESTS"),
     errors.StoreMismatch: (503, "UNAVAILABLE"),
     errors.CatalogError: (500, "UNKNOWN"),
