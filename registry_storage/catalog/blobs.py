@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from registry_storage.catalog import events, repositories
 from registry_storage.catalog.protocols import BLOBS, REPOSITORY_BLOBS, fresh
+from registry_storage.catalog.repositories import Place
 from registry_storage.catalog.tables import blobs, manifest_blobs, repository_blobs
 from registry_storage.catalog.tables import repositories as repository
 from registry_storage.databases.types import db_now
@@ -87,12 +88,19 @@ def link(
 
     The row that comes back says where the blob lies: at another location if it was stored before,
     and then the one given is the caller's to give away.  Kept for `lease` milliseconds at least.
+    Raises `QuotaExceeded`.
     """
-    repository_id = repositories.ensure(tx, repository)
-    own = {"digest": digest, "size": size, "location": location, "driver": driver}
-    row = BlobRow(digest, size, BLOBS.add_or_meet(tx, own))
-    if _hold(tx, repository_id, digest, lease):
-        events.record(tx, events.BLOB_LINKED, repository, actor, _described(row))
+    place = repositories.ensure(tx, repository, actor=actor)
+    return link_at(tx, place, BlobRow(digest, size, location), driver, lease=lease, actor=actor)
+
+
+def link_at(
+    tx: Connection, place: Place, blob: BlobRow, driver: str, *, lease: int, actor: str
+) -> BlobRow:
+    """As `link`, in a repository that is kept already."""
+    row = blob._replace(location=BLOBS.add_or_meet(tx, {**blob._asdict(), "driver": driver}))
+    if _hold(tx, place, row.digest, lease):
+        events.record(tx, events.BLOB_LINKED, place.name, actor, _described(row))
     return row
 
 
@@ -108,11 +116,17 @@ def promise(tx: Connection, repository: str, digest: str, *, lease: int) -> Blob
 def mount(
     tx: Connection, source: str, target: str, digest: str, *, lease: int, actor: str = ""
 ) -> BlobRow | None:
-    """Let repository `target` hold the blob, if `source` does; kept for `lease` milliseconds."""
-    row = _find(tx, _FIND_AND_KEEP, source, digest)
-    if row is None:
+    """Let repository `target` hold the blob, if `source` does; kept for `lease` milliseconds.
+
+    Raises `QuotaExceeded`.
+    """
+    if find(tx, source, digest) is None:
         return None
-    if _hold(tx, repositories.ensure(tx, target), digest, lease):
+    place = repositories.ensure(tx, target, actor=actor)
+    row = _find(tx, _FIND_AND_KEEP, source, digest)
+    if row is None:  # deleted meanwhile
+        return None
+    if _hold(tx, place, digest, lease):
         details = {**_described(row), "source": source}
         events.record(tx, events.BLOB_MOUNTED, target, actor, details)
     return row
@@ -149,15 +163,17 @@ def _find(tx: Connection, statement: Select[Any], repository: str, digest: str) 
     return BlobRow(*row) if row else None
 
 
-def _hold(tx: Connection, repository_id: int, digest: str, lease: int) -> bool:
+def _hold(tx: Connection, place: Place, digest: str, lease: int) -> bool:
     """Whether the repository did not hold the blob before; if it did, the lease is renewed.
 
     The row of `blobs` is locked before, so that no deletion comes between the two statements.
     """
-    here = {"repository_id": repository_id, "digest": digest, "lease": lease}
+    here = {"repository_id": place.id, "digest": digest, "lease": lease}
     if tx.execute(_HOLD, here).rowcount:
+        if place.quota is not None:
+            place.quota.check_blob(tx, place.id, digest)
         return True
-    REPOSITORY_BLOBS.renew(tx, repository_id, digest, lease=lease)
+    REPOSITORY_BLOBS.renew(tx, place.id, digest, lease=lease)
     return False
 
 

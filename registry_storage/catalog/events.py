@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from registry_storage.catalog.tables import events
+from registry_storage.values import Actor
 
 BLOB_LINKED: Final = "blob.linked"
 BLOB_MOUNTED: Final = "blob.mounted"
@@ -21,6 +22,11 @@ MANIFEST_PUSHED: Final = "manifest.pushed"
 MANIFEST_DELETED: Final = "manifest.deleted"
 TAG_SET: Final = "tag.set"
 TAG_DELETED: Final = "tag.deleted"
+REPOSITORY_CREATED: Final = "repository.created"
+REPOSITORY_VISIBILITY: Final = "repository.visibility"
+REPOSITORY_RENAMED: Final = "repository.renamed"
+REPOSITORY_DELETED: Final = "repository.deleted"
+NAMESPACE_CHANGED: Final = "namespace.changed"
 
 NUMBERED_AT_ONCE = 10_000
 
@@ -34,6 +40,7 @@ class Event(NamedTuple):
     kind: str
     repository: str | None
     actor: str
+    origin: str
     details: Mapping[str, Any]
 
 
@@ -77,7 +84,8 @@ def record_all(
     changes: Iterable[tuple[str, Mapping[str, Any]]],
 ) -> None:
     """As `record`, for several changes: each a kind and its details."""
-    common = {"repository": repository, "actor": actor}
+    origin = actor.origin if isinstance(actor, Actor) else ""
+    common = {"repository": repository, "actor": actor, "origin": origin}
     rows = [{**common, "kind": kind, "details": details} for kind, details in changes]
     if rows:
         tx.execute(_RECORD, rows)
@@ -88,8 +96,12 @@ def number(tx: Connection) -> int:
 
     For the sequencer alone.  The newest event must never be deleted: the next position follows it.
     """
-    last = tx.scalar(_LAST)
-    return tx.execute(_NUMBER, {"last": last}).rowcount
+    return tx.execute(_NUMBER, {"last": last(tx)}).rowcount
+
+
+def last(tx: Connection) -> int:
+    """The newest position, 0 where no event has one."""
+    return int(tx.scalars(_LAST).one())
 
 
 def after(tx: Connection, position: int, limit: int) -> list[Event]:

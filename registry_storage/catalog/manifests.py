@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, select
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects.postgresql import insert
 
-from registry_storage.catalog import events, garbage, references, repositories, tags
+from registry_storage.catalog import events, garbage, pull_counts, references, repositories, tags
 from registry_storage.catalog.protocols import (
     MANIFESTS,
     PAYLOADS,
@@ -181,9 +181,11 @@ def put(
     tags, a fresh lease of `lease` milliseconds, and what this record says of it.
 
     Raises `ManifestBlobUnknown` with all that is missing, `ManifestInvalid` where a blob has
-    another size, `TagExists` where a tag names another manifest and `may_move_tags` is false.
+    another size, `TagExists` where a tag names another manifest and `may_move_tags` is false,
+    `QuotaExceeded`.
     """
-    repository_id = repositories.lock_or_make(tx, repository)
+    place = repositories.lock_or_make(tx, repository, actor=actor)
+    repository_id = place.id
     around = references.around_push(tx, repository_id, record.digest, list(names))
     moved = _moved_tags(around.tags, record.digest, names, may_move_tags)
     location = _store_payload(tx, record, garbage_delay)
@@ -192,6 +194,9 @@ def put(
     _refer(tx, repository_id, record.digest, around, refers)
     tags.set_all(tx, repository_id, record.digest, moved)
     _settle(tx, repository_id, record.digest, around, refers, lease)
+    repositories.note_push(tx, repository_id)
+    if place.quota is not None and not around.exists:
+        place.quota.check_manifest(tx, repository_id, record.digest)
     events.record_all(tx, repository, actor, _pushed(record, around, names, moved))
     return location
 
@@ -338,6 +343,8 @@ def delete(
     tx.execute(_UNLIST, {"repository_id": repository_id, "digest": digest})
     _settle(tx, repository_id, digest, around, References(), lease)
     PAYLOADS.drop_with_last_holder(tx, digest, garbage_delay=garbage_delay)
+    repositories.unlist_if_empty(tx, repository_id)
+    pull_counts.forget(tx, repository_id, [digest, *around.tags])
     events.record_all(tx, repository, actor, _deleted(digest, around))
 
 

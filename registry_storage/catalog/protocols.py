@@ -6,7 +6,8 @@ one repository has the content: something in it names the content, or a lease ke
 
 The order of locks is the same everywhere, so that nobody waits in a circle:
 
-    repositories -> blobs, manifest_payloads -> repository_blobs by digest -> manifests by digest
+    repositories -> namespaces -> uploads -> blobs, manifest_payloads by digest
+        -> repository_blobs by digest -> manifests by digest
 
 SQLite has one writer at a time; its compiler leaves the locking clauses out.
 """
@@ -59,11 +60,17 @@ class SharedRows:
         self._add = add.execution_options(preserve_rowcount=True)
         self._meet = where.with_for_update(read=True, key_share=True)
         self._lock = where.with_for_update()
-        self._drop = (
+        drop = (
             delete(table)
-            .where(this, ~exists().where(holders.c.digest == table.c.digest))
+            .where(~exists().where(holders.c.digest == table.c.digest))
             .returning(table.c.location, table.c.driver)
         )
+        self._drop = drop.where(this)
+        these = table.c.digest.in_(bindparam("digests", expanding=True))
+        self._lock_all = (
+            select(table.c.digest).where(these).order_by(table.c.digest).with_for_update()
+        )
+        self._drop_all = drop.where(these)
 
     def add_or_meet(self, tx: Connection, values: Mapping[str, Any]) -> str:
         """Add a row, or meet the one of the same digest; return the location that holds.
@@ -93,6 +100,19 @@ class SharedRows:
         dropped = tx.execute(self._drop, {"digest": digest}).first()
         if dropped is not None:
             garbage.add(tx, dropped.location, dropped.driver, delay=garbage_delay)
+
+    def lock_all_for_deletion(self, tx: Connection, digests: Iterable[str]) -> None:
+        """As `lock_for_deletion`, of all `digests` that have rows, in their order."""
+        for chunk in in_chunks(digests):
+            tx.execute(self._lock_all, {"digests": chunk})
+
+    def drop_all_with_last_holder(
+        self, tx: Connection, digests: Iterable[str], *, garbage_delay: int
+    ) -> None:
+        """As `drop_with_last_holder`, of all `digests`, which are locked."""
+        for chunk in in_chunks(digests):
+            for dropped in tx.execute(self._drop_all, {"digests": chunk}).all():
+                garbage.add(tx, dropped.location, dropped.driver, delay=garbage_delay)
 
 
 class HeldRows:

@@ -16,13 +16,14 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, Select
 from sqlalchemy.dialects import sqlite
 
-from registry_storage.catalog import blobs, manifests, uploads
+from registry_storage.catalog import blobs, manifests, repositories, uploads
 from registry_storage.catalog.blobs import BlobRow
 from registry_storage.catalog.manifests import ManifestRow
 from registry_storage.catalog.protocols import fresh
 from registry_storage.catalog.uploads import Session
 from registry_storage.databases.failures import RAISED, translate
 from registry_storage.databases.fork import refuse_after_fork
+from registry_storage.values import Visibility
 
 T = TypeVar("T")
 
@@ -38,6 +39,9 @@ class PullReader(Protocol):
 
     async def payload(self, digest: str) -> bytes | None:
         """The bytes of a manifest that some repository lists."""
+
+    async def visibility(self, repository: str) -> Visibility | None:
+        """Who may pull from the repository, if there is one of that name."""
 
     async def kept_blob(
         self, repository: str, digest: str, lease: int
@@ -68,6 +72,9 @@ class PooledPulls:
 
     async def payload(self, digest: str) -> bytes | None:
         return await self._run(manifests.payload, digest)
+
+    async def visibility(self, repository: str) -> Visibility | None:
+        return await self._run(repositories.visibility, repository)
 
     async def kept_blob(
         self, repository: str, digest: str, lease: int
@@ -103,6 +110,7 @@ _BY_TAG = _prepared(manifests.FIND_BY_TAG)
 _KEPT_BY_DIGEST = _prepared(manifests.FIND_KEPT_BY_DIGEST)
 _KEPT_BY_TAG = _prepared(manifests.FIND_KEPT_BY_TAG)
 _PAYLOAD = _prepared(manifests.PAYLOAD)
+_VISIBILITY = _prepared(repositories.VISIBILITY)
 _SESSION = _prepared(uploads.SESSION)
 
 
@@ -125,6 +133,10 @@ class SqlitePulls:
     async def payload(self, digest: str) -> bytes | None:
         row = self._ask(_PAYLOAD, {"digest": digest})
         return row[0] if row else None
+
+    async def visibility(self, repository: str) -> Visibility | None:
+        row = self._ask(_VISIBILITY, {"name": repository})
+        return Visibility(row[0]) if row else None
 
     async def kept_blob(
         self, repository: str, digest: str, lease: int

@@ -6,8 +6,11 @@
                   │    ├─ manifest_children     ──► manifests         of the same repository
                   │    └─ reference_digests         by value: what has no bytes here
                   ├─ tags ──► manifests             of the same repository
-                  └─ uploads ─┬─ upload_parts
-                              └─ upload_tails
+                  ├─ uploads ─┬─ upload_parts
+                  │           └─ upload_tails
+                  ├─ redirects              names that it had before
+                  └─ pulls                  how often each tag and manifest was pulled
+    namespaces       what the repositories of one owner may hold, and how they begin
     store            which driver's store this catalog belongs to
     garbage          locations whose bytes may go, and when
     events           the outbox of every change
@@ -29,8 +32,10 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -38,6 +43,9 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
+    false,
+    literal_column,
+    true,
 )
 
 from registry_storage.databases.types import byte_ordered_text as _text
@@ -80,6 +88,56 @@ repositories = Table(
     Column("id", _id(), primary_key=True),
     Column("name", _text(), nullable=False, unique=True),
     Column("created_at", BigInteger, nullable=False, server_default=db_now()),
+    # "private", or "public": everybody may pull
+    Column("visibility", _text(), nullable=False, server_default="private"),
+    # Whether it holds a manifest, which is what lists of repositories show.
+    Column("listed", Boolean, nullable=False, server_default=false()),
+    # Of a manifest or a tag; null: never.
+    Column("last_pushed_at", BigInteger),
+)
+IS_LISTED: ColumnElement[bool] = repositories.c.listed == true()
+IS_PUBLIC: ColumnElement[bool] = repositories.c.visibility == literal_column("'public'")
+"""Literal, for a database uses a partial index only where the question has the index's words."""
+for _name, _which in (
+    ("listed", IS_LISTED),
+    ("public", IS_PUBLIC),
+    ("listed_public", IS_LISTED & IS_PUBLIC),
+):
+    Index(
+        f"ix_repositories_{_name}",
+        repositories.c.name,
+        sqlite_where=_which,
+        postgresql_where=_which,
+    )
+
+namespaces = Table(
+    "namespaces",
+    metadata,
+    Column("name", _text(), primary_key=True),
+    Column("default_visibility", _text(), nullable=False),
+    # Null: no limit.
+    Column("max_bytes", BigInteger),
+    Column("max_repositories", BigInteger),
+)
+
+redirects = Table(
+    "redirects",
+    metadata,
+    # A name that the repository had before, and that no other has taken since.
+    Column("name", _text(), primary_key=True),
+    _repository(),
+    Index("ix_redirects_repository_id", "repository_id"),
+)
+
+pulls = Table(
+    "pulls",
+    metadata,
+    _repository(primary_key=True),
+    # A tag or a digest, as clients asked for it.
+    Column("reference", _text(), primary_key=True),
+    Column("pulls", BigInteger, nullable=False),
+    Column("last_pulled_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 blobs = Table(
@@ -277,6 +335,8 @@ events = Table(
     Column("repository", _text()),
     Column("actor", _text(), nullable=False, server_default=""),
     Column("details", JSON, nullable=False),
+    # The address that the actor's request came from, "" where it is not known.
+    Column("origin", _text(), nullable=False, server_default=""),
 )
 Index(
     "ix_events_unnumbered",

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, select
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects.postgresql import insert
 
-from registry_storage.catalog import events, repositories
+from registry_storage.catalog import events, pull_counts, repositories
 from registry_storage.catalog.protocols import MANIFESTS
 from registry_storage.catalog.tables import tags
 from registry_storage.databases.types import db_now
@@ -65,6 +65,7 @@ def delete(tx: Connection, repository: str, tag: str, *, lease: int, actor: str 
     MANIFESTS.lock(tx, repository_id, [digest])
     tx.execute(_DELETE, this)
     MANIFESTS.settle(tx, repository_id, [digest], lease=lease)
+    pull_counts.forget(tx, repository_id, [tag])
     events.record(tx, events.TAG_DELETED, repository, actor, {"tag": tag, "digest": digest})
 
 

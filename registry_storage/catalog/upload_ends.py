@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Update, bindparam, delete, select, update
+from sqlalchemy import Connection, Update, bindparam, delete, select, true, update
 
-from registry_storage.catalog import blobs, garbage
+from registry_storage.catalog import blobs, garbage, repositories
 from registry_storage.catalog.blobs import BlobRow
+from registry_storage.catalog.repositories import Place
 from registry_storage.catalog.tables import upload_parts, upload_tails
 from registry_storage.catalog.tables import uploads as table
 from registry_storage.catalog.uploads import (
@@ -84,9 +85,12 @@ _CLAIM = _step(
     location=bindparam("new_location"),
     expires_at=db_now() + bindparam("lifetime"),
 )
-_COMPLETE = _step("committing", **_done)
+# A repository that took the old name of a renamed one has no part in the other's sessions.
+_in_place = table.c.repository_id == bindparam("place")
+_COMPLETE = _step("committing", _in_place, **_done)
 _COMPLETE_WHOLE = _step(
     "open",
+    _in_place,
     table.c.offset == bindparam("found_offset"),
     digest=bindparam("new_digest"),
     size=bindparam("new_size"),
@@ -112,6 +116,13 @@ _REMEMBER = (
 _LOCATION = update(table).where(_this).values(location=bindparam("new_location"))
 _LOCK = select(table.c.id).where(_this).with_for_update()
 _LOCK_ALIVE = select(table.c.handle, table.c.location).where(_this, _alive).with_for_update()
+_WITH_PARTS: Final = ("open", "committing", "aborting")
+_LOCK_ALL_OF = (
+    select(table.c.id, table.c.handle, table.c.state)
+    .where(table.c.repository_id == bindparam("repository_id"))
+    .order_by(table.c.id)
+    .with_for_update()
+)
 _ABORT = (
     update(table)
     .where(_this)
@@ -187,12 +198,14 @@ def complete(tx: Connection, claimed: Claim, location: str, *, actor: str, terms
     """committing -> done, and link the blob; where it lies.
 
     Raises `UploadUnknown` where another request was quicker (it gave nothing away: both hold the
-    same location), or the session was aborted.
+    same location), the session was aborted or its repository renamed, and `QuotaExceeded`.
     """
     blob = BlobRow(claimed.digest, claimed.size, location)
-    _take(tx, _COMPLETE, claimed.id, claimed.version, _now_done(blob, terms))
+    place = _place(tx, claimed.id, claimed.repository)
+    values = {**_now_done(blob, terms), "place": place.id}
+    _take(tx, _COMPLETE, claimed.id, claimed.version, values)
     tx.execute(_FORGET_PARTS, {"upload_id": claimed.id})
-    return _link(tx, claimed.id, claimed.repository, blob, actor, terms)
+    return _link(tx, claimed.id, place, blob, actor, terms)
 
 
 def complete_whole(
@@ -202,8 +215,10 @@ def complete_whole(
 
     Raises `UploadConflict`, `UploadUnknown`.
     """
+    place = _place(tx, session.id, session.repository)
     values = {
         **_now_done(blob, terms),
+        "place": place.id,
         "found_offset": session.offset,
         "new_digest": blob.digest,
         "new_size": blob.size,
@@ -211,26 +226,15 @@ def complete_whole(
     _take(tx, _COMPLETE_WHOLE, session.id, session.version, values)
     if session.tails:
         drop_tails(tx, session.id, terms)
-    return _link(tx, session.id, session.repository, blob, actor, terms)
+    return _link(tx, session.id, place, blob, actor, terms)
 
 
 def link_whole(
     tx: Connection, repository: str, blob: BlobRow, *, actor: str, terms: Terms
 ) -> BlobRow:
     """Link a blob that was put whole, without a session; where it lies."""
-    linked = blobs.link(
-        tx,
-        repository,
-        blob.digest,
-        blob.size,
-        blob.location,
-        terms.driver,
-        lease=terms.lease,
-        actor=actor,
-    )
-    if linked.location != blob.location:
-        garbage.add(tx, blob.location, terms.driver, delay=terms.garbage_delay)
-    return linked
+    place = repositories.ensure(tx, repository, actor=actor)
+    return _link_at(tx, place, blob, actor, terms)
 
 
 def repeat(tx: Connection, session: Session, *, terms: Terms) -> BlobRow:
@@ -242,6 +246,15 @@ def repeat(tx: Connection, session: Session, *, terms: Terms) -> BlobRow:
     if found is None:
         raise unknown(session.id)
     return found
+
+
+def abandon_all_of(tx: Connection, repository_id: int, *, terms: Terms) -> list[Abandoned]:
+    """Remove all sessions of a repository, which is locked; what the driver has yet to forget."""
+    sessions = tx.execute(_LOCK_ALL_OF, {"repository_id": repository_id}).all()
+    for session in sessions:
+        _abort(tx, session.id, terms, true(), {})
+        forget(tx, session.id)
+    return [Abandoned(row.id, row.handle) for row in sessions if row.state in _WITH_PARTS]
 
 
 def abort(tx: Connection, upload_id: str, version: int, *, terms: Terms) -> Abandoned | None:
@@ -296,12 +309,27 @@ def _now_done(blob: BlobRow, terms: Terms) -> dict[str, Any]:
     return {"answered": terms.answered, "new_location": blob.location}
 
 
+def _place(tx: Connection, upload_id: str, repository: str) -> Place:
+    """The session's repository, which keeps its name until the end of the transaction."""
+    place = repositories.keep(tx, repository)
+    if place is None:
+        raise unknown(upload_id)
+    return place
+
+
 def _link(
-    tx: Connection, upload_id: str, repository: str, blob: BlobRow, actor: str, terms: Terms
+    tx: Connection, upload_id: str, place: Place, blob: BlobRow, actor: str, terms: Terms
 ) -> BlobRow:
-    linked = link_whole(tx, repository, blob, actor=actor, terms=terms)
+    linked = _link_at(tx, place, blob, actor, terms)
     if linked.location != blob.location:
         tx.execute(_LOCATION, {"upload_id": upload_id, "new_location": linked.location})
+    return linked
+
+
+def _link_at(tx: Connection, place: Place, blob: BlobRow, actor: str, terms: Terms) -> BlobRow:
+    linked = blobs.link_at(tx, place, blob, terms.driver, lease=terms.lease, actor=actor)
+    if linked.location != blob.location:
+        garbage.add(tx, blob.location, terms.driver, delay=terms.garbage_delay)
     return linked
 
 

@@ -171,7 +171,11 @@ def begin(
     limit: int,
     terms: Terms,
 ) -> None:
-    """Open a session.  Raises `TooManyUploads` where `subject` has `limit` of them open."""
+    """Open a session.
+
+    Raises `TooManyUploads` where `subject` has `limit` of them open, and `QuotaExceeded` where it
+    would be the first of a repository that the namespace may not have.
+    """
     if tx.scalar(_OPEN_OF_SUBJECT, {"subject": subject, "at_most": limit}) == limit:
         raise TooManyUploads(
             f"{limit} uploads are open already; finish or cancel some, or wait until they expire"
@@ -180,7 +184,7 @@ def begin(
         _BEGIN,
         {
             "id": upload_id,
-            "repository_id": repositories.ensure(tx, repository),
+            "repository_id": repositories.ensure(tx, repository, actor=subject).id,
             "subject": subject,
             "state": "open",
             "algorithm": algorithm,

@@ -18,6 +18,7 @@ from registry_storage.drivers.api import BlobKind, Driver, Mark
 from registry_storage.errors import (
     BlobNotFound,
     DigestInvalid,
+    QuotaExceeded,
     RegistryError,
     UploadConflict,
     UploadUnknown,
@@ -36,7 +37,8 @@ class Publishing:
     async def publish(self, claim: Claim, actor: str) -> BlobRow:
         """Publish, mark and link a claimed session.
 
-        Raises `DigestInvalid` (the session is gone then), `UploadUnknown`, and the driver's errors.
+        Raises `DigestInvalid` and `QuotaExceeded` (the session is gone then), `UploadUnknown`, and
+        the driver's errors.
         """
         location = await self._publish_bytes(claim)
         try:
@@ -45,6 +47,11 @@ class Publishing:
             )
         except (UploadUnknown, UploadConflict):
             # Over: linked by another request, which holds the same location, or aborted.
+            self._context.discard(location, claim.id)
+            raise
+        except QuotaExceeded:
+            # The blob stays refused, so the session has nothing to wait for.
+            await self.drop(claim.id, claim.version)
             self._context.discard(location, claim.id)
             raise
 

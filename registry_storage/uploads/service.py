@@ -12,7 +12,7 @@ from registry_storage.catalog import Catalog, upload_ends, uploads
 from registry_storage.catalog.blobs import BlobRow
 from registry_storage.catalog.uploads import Session
 from registry_storage.digest import Digest, parse_algorithm
-from registry_storage.drivers.api import BlobKind, Buffer, Buffers, Driver, Mark, MiB, Part
+from registry_storage.drivers.api import BlobKind, Buffer, Buffers, Driver, Handle, Mark, MiB, Part
 from registry_storage.errors import (
     BlobNotFound,
     PartLost,
@@ -150,6 +150,10 @@ class Uploads:
             # Nobody knows the session, so nobody could go on with it.
             self._context.later(self._publishing.drop(session.id, session.version))
             raise
+
+    def abandon(self, handle: Handle) -> None:
+        """Have the driver forget an upload whose session went with its repository."""
+        self._context.abandon_handle(handle)
 
     def discard(self, location: str) -> None:
         """See to it that bytes go which no row names, even if the request is being cancelled."""

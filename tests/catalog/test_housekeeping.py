@@ -64,7 +64,7 @@ def _name_in_a_journal(tx: Connection) -> None:
 
 def _upload(tx: Connection, state: str, location: str | None) -> None:
     row: dict[str, Any] = {"id": "u", "subject": "", "algorithm": "sha256", "expires_at": 0}
-    repository_id = repositories.ensure(tx, REPOSITORY)
+    repository_id = repositories.ensure(tx, REPOSITORY).id
     given = {"state": state, "location": location, "repository_id": repository_id}
     tx.execute(insert(t.uploads), row | given)
 
@@ -127,6 +127,7 @@ async def test_every_change_is_recorded_with_who_made_it(catalog: Catalog) -> No
         "size": 3,
     }
     assert [(event.kind, event.actor, dict(event.details)) for event in told] == [
+        ("repository.created", "", {"visibility": "private"}),
         ("blob.linked", "", {"digest": layer, "size": 5}),
         ("manifest.pushed", "ann", {"digest": old, "tags": ["latest"], **pushed}),
         ("tag.set", "ann", {"tag": "latest", "digest": old, "replaced": None}),
@@ -134,17 +135,18 @@ async def test_every_change_is_recorded_with_who_made_it(catalog: Catalog) -> No
         ("tag.set", "bob", {"tag": "latest", "digest": new, "replaced": old}),
         ("tag.deleted", "cleo", {"tag": "latest", "digest": new}),
         ("manifest.deleted", "dan", {"digest": old}),
+        ("repository.created", "eve", {"visibility": "private"}),
         ("blob.mounted", "eve", {"digest": layer, "size": 5, "source": REPOSITORY}),
         ("blob.deleted", "fay", {"digest": layer}),
     ]
-    assert [event.repository for event in told].count(OTHER) == 1
+    assert [event.repository for event in told].count(OTHER) == 2
 
 
 async def test_a_deleted_manifest_says_which_tags_went_with_it(catalog: Catalog) -> None:
     image = await push(catalog, "image", ["b", "a"])
     await catalog.write(manifests.delete, REPOSITORY, image, **TERMS)
     await catalog.write(events.number)
-    told = await catalog.read(events.after, 3, 100)
+    told = await catalog.read(events.after, 4, 100)
     assert [(event.kind, event.details.get("tag")) for event in told] == [
         ("tag.deleted", "a"),
         ("tag.deleted", "b"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from registry_storage.catalog import Catalog, manifests, repositories, tags
+from registry_storage.catalog import Catalog, listings, manifests, repositories, tags
 from registry_storage.catalog import tables as t
 from registry_storage.errors import ManifestUnknown
 from tests.catalog.samples import HOUR, OTHER, REPOSITORY, TERMS, digest, push, push_blob, stamp
@@ -63,21 +63,23 @@ async def test_repositories_that_hold_a_manifest_are_listed_in_byte_order(catalo
     for name in reversed(names):
         await push(catalog, "image", repository=name)
     await push_blob(catalog, "layer", "a/only-blobs")
-    assert await catalog.read(repositories.names, "", 100) == names
-    assert await catalog.read(repositories.names, "a/b", 1) == ["ab"]
+    assert await catalog.read(listings.names, "", 100) == names
+    assert await catalog.read(listings.names, "a/b", 1) == ["ab"]
 
 
 async def test_an_emptied_repository_is_not_listed(catalog: Catalog) -> None:
     await push(catalog, "image", ["latest"])
     await catalog.write(manifests.delete, REPOSITORY, digest("image"), **TERMS)
-    assert await catalog.read(repositories.names, "", 100) == []
+    assert await catalog.read(listings.names, "", 100) == []
 
 
 async def test_a_repository_is_made_once(catalog: Catalog) -> None:
     assert await catalog.read(repositories.find, REPOSITORY) is None
     assert await catalog.write(repositories.lock, REPOSITORY) is None
-    number = await catalog.write(repositories.ensure, REPOSITORY)
-    assert await catalog.write(repositories.ensure, REPOSITORY) == number
-    assert await catalog.write(repositories.lock_or_make, REPOSITORY) == number
+    made = await catalog.write(repositories.ensure, REPOSITORY)
+    number = made.id
+    assert await catalog.write(repositories.ensure, REPOSITORY) == made
+    assert await catalog.write(repositories.lock_or_make, REPOSITORY) == made
+    assert await catalog.write(repositories.keep, REPOSITORY) == made
     assert await catalog.write(repositories.lock, REPOSITORY) == number
     assert await catalog.read(repositories.find, REPOSITORY) == number

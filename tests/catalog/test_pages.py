@@ -11,9 +11,9 @@ from registry_storage.catalog import (
     Catalog,
     events,
     garbage,
+    listings,
     manifests,
     referrers,
-    repositories,
     tags,
 )
 from registry_storage.catalog import tables as t
@@ -60,7 +60,7 @@ async def filled(catalog: Catalog) -> Catalog:
 
 
 LISTS = {
-    "repositories": (repositories.names, "many/02500", 10),
+    "repositories": (listings.names, "many/02500", 10),
     "tags": (tags.names, REPOSITORY, "02500", 10),
     "referrers": (referrers.page, REPOSITORY, digest("image"), None, "sha256:8", 10),
     "events": (events.after, 2_500, 10),
