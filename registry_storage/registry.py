@@ -12,13 +12,21 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from registry_storage.bytes_cache import BytesCache
-from registry_storage.catalog import Catalog, repositories
+from registry_storage.catalog import (
+    Catalog,
+    events,
+    listings,
+    namespaces,
+    removal,
+    repositories,
+)
+from registry_storage.catalog.listings import Scope
 from registry_storage.digest import Digest
 from registry_storage.drivers.api import CatalogHome, Driver, LocalFiles, MiB, Redirects
 from registry_storage.drivers.wrappers.read_only import ReadOnlyDriver
@@ -29,9 +37,18 @@ from registry_storage.names import parse_repository_name
 from registry_storage.ownership import Ownership
 from registry_storage.plugins import open_driver
 from registry_storage.policy import StorePolicy
+from registry_storage.pull_counter import PullCounter
 from registry_storage.repository import Repository, Store
 from registry_storage.uploads import Uploads
-from registry_storage.values import Readiness
+from registry_storage.uploads.context import terms_of
+from registry_storage.values import (
+    Change,
+    Namespace,
+    Readiness,
+    RepositoryFacts,
+    Usage,
+    Visibility,
+)
 
 CACHE_CAPACITY: Final = 64 * MiB
 """Of manifests and small blobs that are served from memory, a process."""
@@ -104,11 +121,16 @@ class Registry:
         wrapped = ReadOnlyDriver(retrying) if policy.read_only else retrying
         uploads = Uploads(wrapped, catalog, policy)
         resources.push_async_callback(uploads.close)
+        pulls = PullCounter(catalog)
+        if not policy.read_only:
+            pulls.start()
+            resources.push_async_callback(pulls.close)
         store = Store(
             driver=wrapped,
             catalog=catalog,
             policy=policy,
             uploads=uploads,
+            pulls=pulls,
             cache=BytesCache(CACHE_CAPACITY),
             files=wrapped.extension(LocalFiles),
             redirects=wrapped.extension(Redirects),
@@ -131,7 +153,124 @@ class Registry:
 
     async def repositories(self, *, after: str = "", limit: int = 1000) -> list[str]:
         """Names of repositories that hold a manifest, above `after`, in byte order."""
-        return await self._store.catalog.read(repositories.names, after, limit)
+        return await self._store.catalog.read(listings.names, after, limit)
+
+    async def visible(
+        self,
+        *,
+        public: bool = False,
+        namespaces: Collection[str] = (),
+        names: Collection[str] = (),
+        after: str = "",
+        limit: int = 1000,
+    ) -> list[str]:
+        """As `repositories`, of those that are public (if `public`), lie in `namespaces` or are
+        among `names`; those for which none of it speaks cost nothing."""
+        scope = Scope(public, tuple(namespaces), tuple(names))
+        return await self._store.catalog.read(listings.visible, scope, after, limit)
+
+    async def browse(
+        self,
+        *,
+        everything: bool = False,
+        public: bool = False,
+        namespaces: Collection[str] = (),
+        names: Collection[str] = (),
+        after: str = "",
+        limit: int = 100,
+    ) -> list[RepositoryFacts]:
+        """As `visible`, empty repositories included, with their facts; `everything`: all there are.
+
+        A page costs as much as the content of its repositories: sizes are added up.
+        """
+        scope = None if everything else Scope(public, tuple(namespaces), tuple(names))
+        return await self._store.catalog.read(listings.browse, scope, after, limit)
+
+    async def facts(self, name: str) -> RepositoryFacts | None:
+        """What is known of a repository; None if there is none of that name."""
+        return await self._store.catalog.read(listings.facts, name)
+
+    async def visibility(self, name: str) -> Visibility | None:
+        """Who may pull from a repository; None if there is none of that name.  One indexed row."""
+        return await self._store.catalog.pulls.visibility(name)
+
+    async def resolve(self, name: str) -> str | None:
+        """What the repository is called now that had this name before; None if there is none, or
+        another has taken the name since."""
+        return await self._store.catalog.read(repositories.resolve, name)
+
+    async def create_repository(
+        self, name: str, *, visibility: Visibility | None = None, actor: str = ""
+    ) -> None:
+        """Make an empty repository; None: as visible as its namespace says.
+
+        Raises `NameInvalid`, `RepositoryExists`, `QuotaExceeded`.
+        """
+        self._store.check_writable()
+        await self._store.catalog.write(
+            repositories.create, parse_repository_name(name), visibility, actor=actor
+        )
+
+    async def set_visibility(self, name: str, visibility: Visibility, *, actor: str = "") -> None:
+        """Raises `RepositoryUnknown`."""
+        self._store.check_writable()
+        await self._store.catalog.write(repositories.set_visibility, name, visibility, actor=actor)
+
+    async def rename(self, old: str, new: str, *, actor: str = "") -> None:
+        """Give a repository another name, in another namespace too.
+
+        `resolve` finds it by its old name until another repository takes that.  Uploads under way
+        end there.  Raises `RepositoryUnknown`, `RepositoryExists`, `NameInvalid`, `QuotaExceeded`.
+        """
+        self._store.check_writable()
+        await self._store.catalog.write(
+            repositories.rename, old, parse_repository_name(new), actor=actor
+        )
+
+    async def delete_repository(self, name: str, *, actor: str = "") -> None:
+        """And all it holds.  Raises `RepositoryUnknown`."""
+        store = self._store
+        store.check_writable()
+        terms = terms_of(store.driver, store.policy)
+        abandoned = await store.catalog.write(
+            removal.delete_repository, name, terms=terms, actor=actor
+        )
+        for handle in (upload.handle for upload in abandoned if upload.handle is not None):
+            store.uploads.abandon(handle)
+
+    async def namespace(self, name: str) -> Namespace:
+        """Its settings, the defaults where nothing was set."""
+        return await self._store.catalog.read(namespaces.find, name)
+
+    async def set_namespace(self, namespace: Namespace, *, actor: str = "") -> None:
+        """Replace the settings of a namespace.  What is there stays, even above a new limit."""
+        self._store.check_writable()
+        await self._store.catalog.write(namespaces.replace, namespace, actor=actor)
+
+    async def usage(self, namespace: str) -> Usage:
+        """What a namespace holds now, counted."""
+        return await self._store.catalog.read(namespaces.usage, namespace)
+
+    async def events(self, after: int, limit: int = 1000) -> list[Change]:
+        """Events above position `after`, in order.  The janitor gives positions, every second."""
+        found = await self._store.catalog.read(events.after, after, limit)
+        return [Change(*event) for event in found]
+
+    async def last_event(self) -> int:
+        """The newest position, 0 where there is none."""
+        return await self._store.catalog.read(events.last)
+
+    async def record(
+        self,
+        kind: str,
+        repository: str | None,
+        details: Mapping[str, Any],
+        *,
+        actor: str = "",
+    ) -> None:
+        """Put an event of the caller's own among the others.  `details` is what JSON can hold."""
+        self._store.check_writable()
+        await self._store.catalog.write(events.record, kind, repository, actor, details)
 
     async def holders(self, digest: Digest, *, limit: int = 100) -> list[str]:
         """Names of repositories that hold the blob: where a mount may come from."""

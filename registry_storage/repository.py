@@ -15,7 +15,7 @@ from typing import Final
 from uuid import uuid4
 
 from registry_storage.bytes_cache import BytesCache
-from registry_storage.catalog import Catalog, blobs, manifests, referrers, tags
+from registry_storage.catalog import Catalog, blobs, manifests, referrers, tag_facts, tags
 from registry_storage.catalog.blobs import BlobRow
 from registry_storage.catalog.manifests import ManifestRecord, ManifestRow
 from registry_storage.digest import Digest
@@ -40,9 +40,17 @@ from registry_storage.errors import (
 from registry_storage.manifests import ManifestRules, ParsedManifest, parse_manifest
 from registry_storage.names import parse_tag
 from registry_storage.policy import StorePolicy
+from registry_storage.pull_counter import PullCounter
 from registry_storage.uploads import Uploads
 from registry_storage.uploads.context import milliseconds
-from registry_storage.values import BlobInfo, Manifest, PushedManifest, Referrer, UploadStatus
+from registry_storage.values import (
+    BlobInfo,
+    Manifest,
+    PushedManifest,
+    Referrer,
+    TagFacts,
+    UploadStatus,
+)
 
 SMALL_BLOB: Final = 64 * KiB
 """Blobs up to this size are served from memory where they are remembered."""
@@ -59,6 +67,7 @@ class Store:
     catalog: Catalog
     policy: StorePolicy
     uploads: Uploads
+    pulls: PullCounter
     cache: BytesCache
     files: LocalFiles | None
     redirects: Redirects | None
@@ -238,6 +247,10 @@ class Repository:
         row = await self._store.catalog.pulls.manifest(self.name, reference)
         return await self._manifest(reference, row)
 
+    def count_pull(self, reference: Digest | str) -> None:
+        """A client got the manifest of that tag or digest; written down within some seconds."""
+        self._store.pulls.count(self.name, reference)
+
     async def promise_manifest(self, reference: Digest | str) -> Manifest:
         """As `manifest`, and keeps it for a lease from now: what a HEAD calls."""
         store = self._store
@@ -341,6 +354,14 @@ class Repository:
         if found is None:
             raise RepositoryUnknown(f"there is no repository {self.name}")
         return found
+
+    async def tag_facts(self, *, after: str = "", limit: int = 100) -> list[TagFacts]:
+        """As `tags`, with what is known of each."""
+        return await self._store.catalog.read(tag_facts.page, self.name, after, limit)
+
+    async def tag(self, name: str) -> TagFacts | None:
+        """What is known of one tag; None if there is none of that name."""
+        return await self._store.catalog.read(tag_facts.one, self.name, name)
 
     async def referrers(
         self,
