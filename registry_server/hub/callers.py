@@ -50,22 +50,3 @@ class Caller:
 
 
 ANONYMOUS = Caller()
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Whoever makes a change, as the audit log tells it."""
-
-    caller: Caller
-    origin: str = ""
-    """The address that they asked from."""
-    request_id: str = ""
-
-    @property
-    def name(self) -> str:
-        """As the audit log and the catalog's events write it."""
-        return self.caller.name
-
-
-OPERATOR = Author(Caller(Kind.USER, name="(operator)", is_admin=True))
-"""Whoever runs commands on the machine of the hub."""

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, Final, get_type_hints
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from registry_server.hub.callers import Author, Caller
+from registry_server.hub.callers import Caller
+from registry_server.hub.records.audit import By
 from registry_server.hub.web.policies import Policy
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ class Call:
         return self.request.remote or ""
 
     @property
-    def author(self) -> Author:
-        """The caller, as whoever makes a change."""
-        return Author(self.caller, self.origin, self.request_id)
+    def by(self) -> By:
+        """The caller, as the audit log tells of them."""
+        return By(self.caller.name, self.origin, self.request_id)
 
 
 @dataclass(frozen=True)
