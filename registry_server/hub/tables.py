@@ -5,6 +5,7 @@
            ├─ sessions          of browsers
            ├─ access_tokens     personal, scoped, for programs
            └─ refresh_tokens    of clients that logged in and keep no password
+    login_failures              of a name in a row, and how long it is locked for that
     links                       that work once: an invitation, a new password, the first admin
     namespaces ─┬─ members      of an organisation, each with a role
                 ├─ teams ── team_members
@@ -81,14 +82,23 @@ users = Table(
     _created_at(),
     Column("disabled_at", BigInteger),
     Column("last_seen_at", BigInteger),
-    # Of wrong passwords in a row; while locked, the right one is refused, too.
-    Column("failures", Integer, nullable=False, server_default="0"),
-    Column("locked_until", BigInteger),
     # The seed of the second factor; in force once the user has shown a code of it.
     Column("totp_seed", LargeBinary),
     Column("totp_confirmed_at", BigInteger),
     # The time step of the last code taken: none is taken twice.
     Column("totp_last_step", BigInteger),
+)
+
+login_failures = Table(
+    "hub_login_failures",
+    metadata,
+    # Of users and of names that nobody has: who fails must not learn which it is.
+    Column("name", _text(), primary_key=True),
+    # In a row; while locked, the right password is refused, too.
+    Column("failures", Integer, nullable=False),
+    Column("failed_at", BigInteger, nullable=False),
+    Column("locked_until", BigInteger, nullable=False),
+    Index("ix_hub_login_failures_failed_at", "failed_at"),
 )
 
 identities = Table(
@@ -168,7 +178,7 @@ links = Table(
     "hub_links",
     metadata,
     Column("hash", LargeBinary, primary_key=True),
-    # "first-admin", "invitation", "password"
+    # "first-admin", "invitation", "password"; "second-factor": the password was right
     Column("purpose", _text(), nullable=False),
     # Whose password it sets; null where it makes an account.
     _user(nullable=True),
