@@ -18,12 +18,11 @@ from google.auth.credentials import Signing
 from google.cloud import storage  # type: ignore[import-untyped]
 
 from registry_storage.drivers._object_layout import Listed, root_prefix
-from registry_storage.drivers.api import Buffer, KiB
+from registry_storage.drivers.api import Buffer
 from registry_storage.drivers.gcs.body import CONTENT_TYPE, UploadBody
 from registry_storage.drivers.gcs.failures import object_at, translating
-from registry_storage.errors import BlobNotFound, DriverUnavailable
+from registry_storage.errors import BlobNotFound, DriverUnavailable, RangeNotSatisfiable
 
-PIECE: Final = 512 * KiB
 TIMEOUT: Final = (10.0, 60.0)
 """Seconds: to connect, and for each wait for bytes."""
 LONGEST_SIGNATURE: Final = timedelta(days=7)
@@ -118,8 +117,30 @@ class Bucket:
         with translating(self.name, "the listing"):
             next(iter(self._list("", max_results=1)), None)
 
-    def open(self, key: str, start: int, stop: int | None) -> Reading | None:
-        """Begin to read; None where the object has no byte at `start`."""
+    def read(self, key: str, start: int, stop: int | None) -> Reading:
+        """Begin to read.  Raises `RangeNotSatisfiable` where the object ends before `start`."""
+        is_empty = stop is not None and stop <= start
+        if not is_empty and (reading := self._open(key, start, stop)):
+            return reading
+        size = self.stat(key).size
+        if start > size:
+            message = f"{key} has {size} bytes, so none at {start}"
+            raise RangeNotSatisfiable(message, size=size, location=key)
+        return Reading(self.name, key, None, 0)
+
+    def signed_url(self, key: str, valid_for: float, method: str) -> str:
+        """A V4 signed URL, for seven days at most.  Only where the bucket `signs`."""
+        url: str = self._blob(key).generate_signed_url(
+            version="v4",
+            expiration=min(timedelta(seconds=valid_for), LONGEST_SIGNATURE),
+            method=method,
+            credentials=self._signer,
+            api_access_endpoint=self._client.api_endpoint,
+        )
+        return url
+
+    def _open(self, key: str, start: int, stop: int | None) -> Reading | None:
+        """None where the object has no byte at `start`."""
         headers = {"Accept-Encoding": "identity"}
         if start or stop is not None:
             headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
@@ -136,17 +157,6 @@ class Bucket:
             if not answer.ok:
                 raise from_http_response(answer)  # type: ignore[no-untyped-call]
         return Reading(self.name, key, answer, int(answer.headers["Content-Length"]))
-
-    def signed_url(self, key: str, valid_for: float, method: str) -> str:
-        """A V4 signed URL, for seven days at most.  Only where the bucket `signs`."""
-        url: str = self._blob(key).generate_signed_url(
-            version="v4",
-            expiration=min(timedelta(seconds=valid_for), LONGEST_SIGNATURE),
-            method=method,
-            credentials=self._signer,
-            api_access_endpoint=self._client.api_endpoint,
-        )
-        return url
 
     def _blob(self, key: str, generation: int | None = None) -> storage.Blob:
         return self._bucket.blob(self._root + key, generation=generation)
@@ -172,21 +182,25 @@ class Reading:
 
     bucket: str
     key: str
-    answer: requests.Response
-    left: int
+    answer: requests.Response | None
+    """None: there is nothing to read."""
+    remaining: int
     """So many bytes are still to come."""
 
-    def next_piece(self) -> bytes:
-        """The next bytes; empty at the end.  Raises `DriverUnavailable` where it comes early."""
-        if not self.left:
-            return b""
+    def next_piece(self, size: int) -> bytes:
+        """The next bytes, at most `size`; never none.
+
+        Raises `DriverUnavailable` where the answer ends early.
+        """
+        assert self.answer is not None
         with object_at(self.bucket, self.key):
-            piece: bytes = self.answer.raw.read(min(PIECE, self.left))
+            piece: bytes = self.answer.raw.read(min(size, self.remaining))
         if not piece:
             raise DriverUnavailable(f"the answer for {self.key} ended early", location=self.key)
-        self.left -= len(piece)
+        self.remaining -= len(piece)
         return piece
 
     def close(self) -> None:
         """Free the connection."""
-        self.answer.close()
+        if self.answer is not None:
+            self.answer.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Final, ParamSpec, TypeVar
@@ -25,6 +25,7 @@ from registry_storage.drivers._object_layout import (
     place_of,
     stored_blobs,
 )
+from registry_storage.drivers._reading import pieces_of
 from registry_storage.drivers.api import (
     BlobKind,
     Buffers,
@@ -37,7 +38,7 @@ from registry_storage.drivers.api import (
     Redirects,
     StoredBlob,
 )
-from registry_storage.drivers.gcs.bucket import Bucket, Reading, Stored
+from registry_storage.drivers.gcs.bucket import Bucket, Stored
 from registry_storage.drivers.gcs.client import make_client
 from registry_storage.drivers.gcs.config import GcsConfig
 from registry_storage.drivers.gcs.failures import KeyTaken
@@ -45,7 +46,6 @@ from registry_storage.drivers.gcs.uploads import Upload, parse_handle, uploads_b
 from registry_storage.errors import (
     BlobNotFound,
     DriverError,
-    RangeNotSatisfiable,
     UploadNotFound,
 )
 
@@ -94,20 +94,13 @@ class GcsDriver(Driver):
         place = Place(parse_location(location).blob_id, mark)
         return await self._vouched(place, await self._run(self._bucket.stat, place.data_key))
 
-    @asynccontextmanager
-    async def read_blob(
+    def read_blob(
         self, location: str, start: int = 0, stop: int | None = None
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
-        key = parse_location(location).data_key
-        reading = await self._reading(key, start, stop)
-        if reading is None:
-            await self._check_start(key, start)
-            yield _nothing()
-            return
-        try:
-            yield self._pieces(reading)
-        finally:
-            reading.close()
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return pieces_of(
+            self._calls,
+            lambda: self._bucket.read(parse_location(location).data_key, start, stop),
+        )
 
     async def stat_blob(self, location: str) -> StoredBlob:
         place = parse_location(location)
@@ -234,28 +227,6 @@ class GcsDriver(Driver):
         # What was written while the bytes were still there has not found them missing.
         await self._delete(mark.key for mark in await self._marks_of(place))
 
-    # Reading
-
-    async def _reading(self, key: str, start: int, stop: int | None) -> Reading | None:
-        if stop is not None and stop <= start:
-            return None
-
-        def undo(reading: Reading | None) -> None:
-            if reading is not None:
-                reading.close()
-
-        return await self._calls.run_or_undo(undo, lambda: self._bucket.open(key, start, stop))
-
-    async def _check_start(self, key: str, start: int) -> None:
-        size = (await self._run(self._bucket.stat, key)).size
-        if start > size:
-            message = f"{key} has {size} bytes, so none at {start}"
-            raise RangeNotSatisfiable(message, size=size, location=key)
-
-    async def _pieces(self, reading: Reading) -> AsyncIterator[bytes]:
-        while piece := await self._run(reading.next_piece):
-            yield piece
-
     # Publishing
 
     async def _published(self, upload: Upload, place: Place, sources: list[Stored]) -> Stored:
@@ -325,8 +296,3 @@ async def _all(calls: Iterable[Awaitable[R]]) -> list[R]:
             raise ended
         results.append(ended)
     return results
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    return
-    yield b""

@@ -3,6 +3,7 @@
 layout    names of objects and keys, and what they mean
 failures  librados' errors as this project's
 pool      one namespace of a pool: objects, and directories of keys
+reading   a range of a blob, from the objects that hold it
 store     every operation, blocking
 driver    the same, asynchronous
 """

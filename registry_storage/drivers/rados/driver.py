@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime
 
-from registry_storage.drivers._blocking import BlockingCalls, finished, settled
+from registry_storage.drivers._blocking import BlockingCalls
 from registry_storage.drivers._object_layout import Place, parse_location, place_of
+from registry_storage.drivers._reading import pieces_of
 from registry_storage.drivers.api import (
     BlobKind,
     Buffer,
@@ -22,7 +23,7 @@ from registry_storage.drivers.api import (
     StoredBlob,
 )
 from registry_storage.drivers.rados.pool import Pool
-from registry_storage.drivers.rados.store import Extent, RadosStore
+from registry_storage.drivers.rados.store import RadosStore
 from registry_storage.errors import DriverError, UploadNotFound
 
 THREADS = 32
@@ -59,17 +60,12 @@ class RadosDriver(Driver):
     async def mark_blob(self, location: str, mark: Mark) -> StoredBlob:
         return await self._calls.run(self._store.mark, parse_location(location).blob_id, mark)
 
-    @asynccontextmanager
-    async def read_blob(
+    def read_blob(
         self, location: str, start: int = 0, stop: int | None = None
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
-        place = parse_location(location)
-        extents = await self._calls.run(self._store.extents, place, start, stop)
-        reading = _Reading(lambda extent: self._calls.start(self._store.read, extent), extents)
-        try:
-            yield reading.pieces()
-        finally:
-            await reading.settle()
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return pieces_of(
+            self._calls, lambda: self._store.read(parse_location(location), start, stop)
+        )
 
     async def stat_blob(self, location: str) -> StoredBlob:
         return await self._calls.run(self._store.stat, parse_location(location))
@@ -113,30 +109,3 @@ class RadosDriver(Driver):
                 f"{len(joined)} bytes are too many for one object: at most {self._chunk_size}"
             )
         return joined
-
-
-class _Reading:
-    """The extents of a blob, one after the other; the next is under way while one is in use."""
-
-    def __init__(
-        self, read: Callable[[Extent], asyncio.Future[bytes]], extents: Iterable[Extent]
-    ) -> None:
-        self._read = read
-        self._rest = iter(extents)
-        self._next: asyncio.Future[bytes] | None = None
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """Their bytes."""
-        self._read_ahead()
-        while self._next is not None:
-            piece = await finished(self._next)
-            self._read_ahead()
-            yield piece
-
-    async def settle(self) -> None:
-        """Return when nothing is under way any more."""
-        await settled(self._next)
-
-    def _read_ahead(self) -> None:
-        extent = next(self._rest, None)
-        self._next = self._read(extent) if extent else None

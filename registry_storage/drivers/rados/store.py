@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 
 from registry_storage.drivers._object_layout import Place
-from registry_storage.drivers.api import BlobKind, Handle, Mark, MiB, Part, StoredBlob
+from registry_storage.drivers.api import BlobKind, Handle, Mark, Part, StoredBlob
 from registry_storage.drivers.rados import layout
 from registry_storage.drivers.rados.layout import ENDING, OPEN, Entry, Stripe
 from registry_storage.drivers.rados.pool import Change, Pool
+from registry_storage.drivers.rados.reading import Extent, Reading
 from registry_storage.errors import (
     BlobNotFound,
     DriverError,
@@ -30,18 +30,6 @@ from registry_storage.errors import (
     RangeNotSatisfiable,
     UploadNotFound,
 )
-
-PIECE = 2 * MiB
-"""At most so much is read at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """A run of bytes within one object."""
-
-    name: str
-    offset: int
-    size: int
 
 
 class RadosStore:
@@ -108,8 +96,8 @@ class RadosStore:
         """What is published at `place`."""
         return self._entry(place).stored(place)
 
-    def extents(self, place: Place, start: int, stop: int | None) -> list[Extent]:
-        """Where the bytes of a range are, in pieces."""
+    def read(self, place: Place, start: int, stop: int | None) -> Reading:
+        """The bytes of a range."""
         entry = self._entry(place)
         if start > entry.size:
             raise RangeNotSatisfiable(
@@ -118,14 +106,7 @@ class RadosStore:
                 location=place.location,
             )
         stop = entry.size if stop is None else min(stop, entry.size)
-        return list(_cut(self._stripes(entry), start, stop))
-
-    def read(self, extent: Extent) -> bytes:
-        """The bytes of an extent, all of them."""
-        data = self._pool.read(extent.name, extent.size, extent.offset)
-        if len(data) != extent.size:
-            raise DriverError(f"the object {extent.name} is shorter than it was written")
-        return data
+        return Reading(self._pool, _cut(self._stripes(entry), start, stop))
 
     def delete(self, places: Sequence[Place]) -> None:
         """Remove what is there; for an unmarked place also what was marked since."""
@@ -306,8 +287,8 @@ def _cut(stripes: Sequence[Stripe], start: int, stop: int) -> Iterator[Extent]:
     begin = 0
     for stripe in stripes:
         first, last = max(start - begin, 0), min(stop - begin, stripe.size)
-        for offset in range(first, last, PIECE):
-            yield Extent(stripe.name, offset, min(PIECE, last - offset))
+        if first < last:
+            yield Extent(stripe.name, first, last - first)
         begin += stripe.size
 
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from registry_storage.drivers._object_layout import FOREIGN_TREE, Place, is_empty, stored_blobs
-from registry_storage.drivers.api import BlobKind, MiB, StoredBlob
+from registry_storage.drivers._reading import RareWaking
+from registry_storage.drivers.api import BlobKind, StoredBlob
 from registry_storage.drivers.s3.failures import code_of
 from registry_storage.drivers.s3.requests import Requests
 from registry_storage.errors import (
@@ -17,9 +18,6 @@ from registry_storage.errors import (
     DriverUnavailable,
     RangeNotSatisfiable,
 )
-
-PIECE: Final = 2 * MiB
-"""What one read from a connection gets; smaller ones cost more time, larger ones memory."""
 
 _NO_SUCH_RANGE: Final = ("InvalidRange", "416")
 
@@ -32,11 +30,14 @@ class Reading:
         self._requests = requests
         self._location = location
         self._body = body
+        self._waking = RareWaking(lambda: body._raw_stream.fileno())
 
-    def next_piece(self) -> bytes:
-        """The next bytes; never none while some remain."""
+    def next_piece(self, size: int) -> bytes:
+        """The next bytes, at most `size`; never none."""
+        size = min(size, self.remaining)
+        self._waking.before(size, self.remaining)
         with self._requests.about(self._location):
-            piece: bytes = self._body.read(min(PIECE, self.remaining))
+            piece: bytes = self._body.read(size)
         if not piece:
             raise DriverUnavailable(
                 f"{self._requests.store} ended {self._location} {self.remaining} bytes early",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime
 from typing import Final
 
-from registry_storage.drivers._blocking import BlockingCalls, finished, settled
+from registry_storage.drivers._blocking import BlockingCalls
 from registry_storage.drivers._object_layout import Place, parse_location, place_of
+from registry_storage.drivers._reading import pieces_of
 from registry_storage.drivers.api import (
     BlobKind,
     Buffers,
@@ -22,7 +23,7 @@ from registry_storage.drivers.api import (
     PartLimits,
     StoredBlob,
 )
-from registry_storage.drivers.s3.bucket import Bucket, Reading
+from registry_storage.drivers.s3.bucket import Bucket
 from registry_storage.drivers.s3.config import S3Config
 from registry_storage.drivers.s3.requests import Requests
 from registry_storage.drivers.s3.uploads import SMALLEST_PART, Uploads, blob_id_of
@@ -70,19 +71,12 @@ class S3Driver(Driver):
         place = Place(parse_location(location).blob_id, mark)
         return await self._calls.run(self._bucket.mark, place)
 
-    @asynccontextmanager
-    async def read_blob(
+    def read_blob(
         self, location: str, start: int = 0, stop: int | None = None
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
-        place = parse_location(location)
-        reading = await self._calls.run_or_undo(
-            Reading.close, lambda: self._bucket.read(place, start, stop)
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return pieces_of(
+            self._calls, lambda: self._bucket.read(parse_location(location), start, stop)
         )
-        ahead = _ReadAhead(reading, self._calls)
-        try:
-            yield ahead.pieces()
-        finally:
-            await ahead.close()
 
     async def stat_blob(self, location: str) -> StoredBlob:
         return await self._calls.run(self._bucket.stat, parse_location(location))
@@ -139,31 +133,6 @@ class S3Driver(Driver):
         """What of somebody else's lies below the root (`ForeignData`)."""
         foreign = await self._calls.run(self._bucket.has_foreign_tree)
         return "a distribution tree" if foreign else None
-
-
-class _ReadAhead:
-    """The pieces of a blob; the next is fetched while the last is being sent on."""
-
-    def __init__(self, reading: Reading, calls: BlockingCalls) -> None:
-        self._reading = reading
-        self._calls = calls
-        self._next: asyncio.Future[bytes] | None = None
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        self._fetch()
-        while self._next is not None:
-            piece = await finished(self._next)
-            self._fetch()
-            yield piece
-
-    async def close(self) -> None:
-        """Free the connection, when no thread reads from it any more."""
-        await settled(self._next)
-        self._reading.close()
-
-    def _fetch(self) -> None:
-        more = self._reading.remaining > 0
-        self._next = self._calls.start(self._reading.next_piece) if more else None
 
 
 def _joined(pieces: Buffers) -> bytes:

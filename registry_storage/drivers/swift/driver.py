@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Final
 
 from registry_storage.drivers._blocking import BlockingCalls
 from registry_storage.drivers._object_layout import Place, parse_location, place_of
+from registry_storage.drivers._reading import pieces_of
 from registry_storage.drivers.api import (
     BlobKind,
     Buffers,
@@ -24,7 +25,6 @@ from registry_storage.drivers.api import (
 )
 from registry_storage.drivers.swift.account import Account, Cluster
 from registry_storage.drivers.swift.config import SwiftConfig
-from registry_storage.drivers.swift.reading import Reading
 from registry_storage.drivers.swift.store import SwiftStore
 from registry_storage.drivers.swift.urls import TemporaryUrls
 from registry_storage.errors import DriverError
@@ -75,18 +75,12 @@ class SwiftDriver(Driver):
     async def mark_blob(self, location: str, mark: Mark) -> StoredBlob:
         return await self._calls.run(self._store.mark, parse_location(location).blob_id, mark)
 
-    @asynccontextmanager
-    async def read_blob(
+    def read_blob(
         self, location: str, start: int = 0, stop: int | None = None
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
-        place = parse_location(location)
-        reading = await self._calls.run_or_undo(
-            Reading.close, lambda: self._store.read(place, start, stop)
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return pieces_of(
+            self._calls, lambda: self._store.read(parse_location(location), start, stop)
         )
-        try:
-            yield self._pieces(reading)
-        finally:
-            reading.close()
 
     async def stat_blob(self, location: str) -> StoredBlob:
         return await self._calls.run(self._store.stat, parse_location(location))
@@ -156,7 +150,3 @@ class SwiftDriver(Driver):
                 f"storage.swift.maxsegments: {self._account.url} takes {most} segments in one "
                 f"object, not {self._config.maxsegments}: set it to {most}"
             )
-
-    async def _pieces(self, reading: Reading) -> AsyncIterator[bytes]:
-        while reading.left:
-            yield await self._calls.run(reading.next_piece)

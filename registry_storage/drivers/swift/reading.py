@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from registry_storage.drivers.api import KiB
 from registry_storage.drivers.swift.account import Account, Opened
 from registry_storage.drivers.swift.container import size_of
 from registry_storage.errors import DriverUnavailable
-
-PIECE: Final = 512 * KiB
 
 
 class Reading:
@@ -20,23 +15,26 @@ class Reading:
         self._account = account
         self._opened = opened
         self._location = location
-        self.left = size_of(opened.headers) if opened else 0
+        self.remaining = size_of(opened.headers) if opened else 0
 
-    def next_piece(self) -> bytes:
-        """Some bytes, not none.  Raises `TransientError` where the answer breaks off."""
+    def next_piece(self, size: int) -> bytes:
+        """The next bytes, at most `size`; never none.
+
+        Raises `TransientError` where the answer breaks off.
+        """
         assert self._opened is not None
         with self._account.translator.translating(f"GET {self._location}"):
-            piece: bytes = self._opened.body.read(min(PIECE, self.left))
+            piece: bytes = self._opened.body.read(min(size, self.remaining))
         if not piece:
             raise DriverUnavailable(
-                f"the store broke off {self.left} bytes before the end of {self._location}",
+                f"the store broke off {self.remaining} bytes before the end of {self._location}",
                 location=self._location,
             )
-        self.left -= len(piece)
+        self.remaining -= len(piece)
         return piece
 
     def close(self) -> None:
         """Free the connection."""
         opened, self._opened = self._opened, None
         if opened is not None:
-            self._account.release(opened, whole=self.left == 0)
+            self._account.release(opened, whole=self.remaining == 0)
