@@ -28,6 +28,8 @@ from registry_server.hub.tables import (
     users,
 )
 
+Kept = dict[str, Any]
+"""A grant that was taken and may have to be given back: the values of its row."""
 EVERYTHING: Final = ""
 """In the place of a repository's name: all of the namespace."""
 
@@ -181,7 +183,7 @@ def move(tx: Connection, namespace: str, within: str, to: str) -> None:
     tx.execute(_MOVE.values(repository=to), {"space": namespace, "within": within})
 
 
-def clear(tx: Connection, namespace: str, within: str) -> list[dict[str, Any]]:
+def clear(tx: Connection, namespace: str, within: str) -> list[Kept]:
     """Take all that was given on one repository; what `restore` gives again."""
     parameters = {"space": namespace, "within": within}
     kept = [dict(row._mapping) for row in tx.execute(select(*_KEPT).where(_ONE), parameters)]
@@ -189,7 +191,7 @@ def clear(tx: Connection, namespace: str, within: str) -> list[dict[str, Any]]:
     return [{**row, "namespace": namespace} for row in kept]
 
 
-def restore(tx: Connection, kept: list[dict[str, Any]]) -> None:
+def restore(tx: Connection, kept: list[Kept]) -> None:
     """Give again what `clear` has taken."""
     if kept:
         tx.execute(insert(grants).on_conflict_do_nothing(), kept)

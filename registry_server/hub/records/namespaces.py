@@ -9,7 +9,15 @@ from sqlalchemy import Connection, Select, bindparam, delete, exists, select, up
 from sqlalchemy.dialects.postgresql import insert
 
 from registry_server.hub.errors import Taken
-from registry_server.hub.tables import grants, members, namespaces, robots, team_members, teams
+from registry_server.hub.tables import (
+    grants,
+    members,
+    namespaces,
+    refresh_tokens,
+    robots,
+    team_members,
+    teams,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,12 @@ _MINE = _ORGANISATIONS.where(
     )
 )
 _DEPENDENTS: Final = (
+    delete(refresh_tokens).where(
+        refresh_tokens.c.robot_id.in_(
+            select(robots.c.id).where(robots.c.namespace == bindparam("wanted"))
+        )
+    ),
+    delete(robots).where(robots.c.namespace == bindparam("wanted")),
     delete(grants).where(grants.c.namespace == bindparam("wanted")),
     delete(team_members).where(
         team_members.c.team_id.in_(
@@ -100,16 +114,9 @@ def describe(tx: Connection, name: str, full_name: str, description: str) -> Non
 
 
 def release(tx: Connection, name: str) -> None:
-    """Let the name go, with its members, teams and grants; robots go before."""
+    """Let the name go, with its members, teams, grants and robots."""
     for statement in (*_DEPENDENTS, _DELETE):
         tx.execute(statement, {"wanted": name})
-
-
-def robots_of(tx: Connection, name: str) -> list[str]:
-    """The names of its robots, without its own."""
-    return list(
-        tx.scalars(select(robots.c.name).where(robots.c.namespace == name).order_by(robots.c.name))
-    )
 
 
 def organisations(tx: Connection, *, after: str, limit: int) -> list[NamespaceRow]:
