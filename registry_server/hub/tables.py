@@ -177,7 +177,8 @@ refresh_tokens = Table(
 links = Table(
     "hub_links",
     metadata,
-    Column("hash", LargeBinary, primary_key=True),
+    Column("id", _text(), primary_key=True),
+    Column("hash", LargeBinary, nullable=False, unique=True),
     # "first-admin", "invitation", "password"; "second-factor": the password was right
     Column("purpose", _text(), nullable=False),
     # Whose password it sets; null where it makes an account.
