@@ -21,7 +21,7 @@ _NOBODY = Standing(belongs=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Visible:
+class Sight:
     """Which repositories a caller sees, beside the public ones, which everybody sees."""
 
     everything: bool = False
@@ -75,16 +75,26 @@ class Rights:
             return allowed - {Action.PULL}
         return allowed | {Action.PULL}
 
-    async def visible(self, caller: Caller) -> Visible:
+    async def visible(self, caller: Caller) -> tuple[list[str], list[str]]:
+        """The namespaces that the caller sees whole, and repositories that they see elsewhere.
+
+        Beside what is public; credentials for some of a namespace's repositories bring up none.
+        """
+        sight = await self.sight(caller)
+        whole = [space for space in sight.namespaces if _extent(caller, space) is not None]
+        names = [name for name in sight.names if sight.shows(name, Visibility.PRIVATE)]
+        return sorted(whole), sorted(names)
+
+    async def sight(self, caller: Caller) -> Sight:
         """What the caller sees beside what is public."""
         if caller.is_anonymous or caller.account is None:
-            return Visible()
+            return Sight()
         if caller.kind is Kind.ROBOT:
-            return Visible(namespaces=frozenset({_home(caller)}), limits=caller.limits or ())
+            return Sight(namespaces=frozenset({_home(caller)}), limits=caller.limits or ())
         if caller.is_admin:
-            return Visible(everything=True, limits=caller.limits)
+            return Sight(everything=True, limits=caller.limits)
         reach = await self._database.read(grants.reach, caller.account)
-        return Visible(False, reach.namespaces, reach.repositories, caller.limits)
+        return Sight(False, reach.namespaces, reach.repositories, caller.limits)
 
     async def _given(self, caller: Caller, name: str) -> Role | None:
         """To the account, whatever its credentials narrow that to."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from registry_server.auth.access import Action, CredentialsRefused
+from registry_server.auth.access import CredentialsRefused
 from registry_server.hub.callers import Caller, Kind
 from registry_server.hub.database import open_database
-from registry_server.hub.roles import Role
+from registry_server.hub.organisations.repositories import Repositories
+from registry_server.hub.organisations.spaces import Spaces
+from registry_server.hub.rights import Rights
 from registry_server.hub.tokens.issuing import Issuer
 from registry_server.hub.tokens.keys import OwnKeys, SigningKeys
 from registry_server.hub.tokens.refreshing import RefreshTokens
@@ -30,6 +31,8 @@ class Hub:
     registry: Registry
     logins: Logins
     rights: Rights
+    repositories: Repositories
+    spaces: Spaces
     keys: SigningKeys
     issuer: Issuer
     refresh_tokens: RefreshTokens
@@ -51,7 +54,7 @@ async def open_hub(settings: Settings, registry: Registry, resources: AsyncExitS
     keys = SigningKeys(database, hub.tokens)
     resources.push_async_callback(keys.close)
     await keys.start()
-    logins, rights = Logins(), Rights()
+    logins, rights = Logins(), Rights(database, registry)
     return Hub(
         settings=hub,
         http=settings.http,
@@ -59,6 +62,8 @@ async def open_hub(settings: Settings, registry: Registry, resources: AsyncExitS
         registry=registry,
         logins=logins,
         rights=rights,
+        repositories=Repositories(database, registry),
+        spaces=Spaces(database, registry),
         keys=keys,
         issuer=Issuer(hub, keys, rights),
         refresh_tokens=RefreshTokens(database, logins, hub.tokens),
@@ -79,22 +84,3 @@ class Logins:
 
     async def current(self, kind: Kind, account: int, credential: str) -> Caller:
         raise CredentialsRefused
-
-
-class Rights:
-    """Nothing, until roles are there."""
-
-    async def on_repository(self, caller: Caller, name: str) -> Role | None:
-        return None
-
-    async def on_namespace(self, caller: Caller, namespace: str) -> Role | None:
-        return None
-
-    async def belongs(self, caller: Caller, namespace: str) -> bool:
-        return False
-
-    async def actions(self, caller: Caller, name: str) -> frozenset[Action]:
-        return frozenset()
-
-    async def visible(self, caller: Caller) -> tuple[Sequence[str], Sequence[str]]:
-        return (), ()

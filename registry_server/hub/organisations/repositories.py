@@ -13,7 +13,7 @@ from registry_server.hub.organisations.grants import split
 from registry_server.hub.records import grants, namespaces
 from registry_server.hub.records.audit import By
 from registry_server.hub.records.grants import Kept
-from registry_server.hub.rights import Visible
+from registry_server.hub.rights import Sight
 from registry_storage import Actor, Registry, RepositoryFacts, Visibility
 from registry_storage.databases import Database
 from registry_storage.errors import RegistryError, RepositoryExists, RepositoryUnknown
@@ -28,7 +28,7 @@ class Repositories:
         self._registry = registry
 
     async def browse(
-        self, visible: Visible, *, namespace: str | None, after: str, limit: int
+        self, sight: Sight, *, namespace: str | None, after: str, limit: int
     ) -> tuple[list[RepositoryFacts], str | None]:
         """Those above `after` that somebody sees, and the name to go on after, if there are more.
 
@@ -36,14 +36,14 @@ class Repositories:
         """
         page = await self._registry.browse(
             public=True,
-            namespaces=tuple(visible.namespaces),
-            names=tuple(visible.names),
-            everything=visible.everything,
+            namespaces=tuple(sight.namespaces),
+            names=tuple(sight.names),
+            everything=sight.everything,
             after=after,
             limit=limit,
         )
         following = page[-1].name if len(page) == limit else None
-        shown = [facts for facts in page if visible.shows(facts.name, facts.visibility)]
+        shown = [facts for facts in page if sight.shows(facts.name, facts.visibility)]
         return shown, following
 
     async def facts(self, name: str) -> RepositoryFacts:
