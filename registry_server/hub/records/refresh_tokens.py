@@ -121,6 +121,12 @@ def revoke_of_user(tx: Connection, user_id: int) -> int:
     return _delete(tx, table.c.user_id == user_id)
 
 
+def revoke_by_password(tx: Connection, user_id: int) -> int:
+    """Revoke those of a user's that were got without an access token; their number."""
+    by_password = table.c.access_token_id.is_(None)
+    return _delete(tx, (table.c.user_id == user_id) & by_password)
+
+
 def revoke_of_robot(tx: Connection, robot_id: int) -> int:
     """Revoke all of a robot's; their number."""
     return _delete(tx, table.c.robot_id == robot_id)
