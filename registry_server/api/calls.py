@@ -9,7 +9,7 @@ from registry_server.api.body import Body
 from registry_server.api.errors import Problem
 from registry_server.api.paths import Target
 from registry_server.api.requests import Request, parse_query
-from registry_server.auth.access import Access, Action, Decision, Subject
+from registry_server.auth.access import Access, Action, Decision, Listing, Subject
 from registry_server.settings.model import Settings
 from registry_storage.digest import Digest
 
@@ -76,6 +76,10 @@ class Call:
 
 def required_digest(parameters: dict[str, list[str]], name: str = "digest") -> Digest:
     """The digest that a query must give.  Raises `Problem` (400), `DigestInvalid`."""
+    def listing(self) -> Listing | None:
+        """What the catalog shows whoever asks; None: `may_see` tells that of each repository."""
+        return self.context.access.listing(self.subject)
+
     values = parameters.get(name, [])
     if len(values) != 1:
         message = f"give {name}=... in the query, once; it is there {len(values)} times"

@@ -22,10 +22,19 @@ async def list_repositories(call: Call) -> Reply:
 
 
 async def _readable(call: Call, after: str, count: int) -> list[str]:
+    registry, listing = call.context.registry, call.listing()
+    if listing is not None:
+        return await registry.visible(
+            public=True,
+            namespaces=listing.namespaces,
+            names=listing.repositories,
+            after=after,
+            limit=count,
+        )
     found: list[str] = []
     batch_size = max(_BATCH, count)
     while len(found) < count:
-        batch = await call.context.registry.repositories(after=after, limit=batch_size)
+        batch = await registry.repositories(after=after, limit=batch_size)
         found += [name for name in batch if call.may_see(name)]
         if len(batch) < batch_size:
             break

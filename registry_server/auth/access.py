@@ -56,6 +56,14 @@ ANONYMOUS = Subject()
 
 @dataclass(frozen=True, slots=True)
 class Decision:
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What of the catalog somebody may see besides all that is public."""
+
+    namespaces: tuple[str, ...] = ()
+    repositories: tuple[str, ...] = ()
+
+
     """Whether it may be done, and why: `reason` is for the log, and names what decided."""
 
     allowed: bool
@@ -126,10 +134,14 @@ class Access(ABC):
 
     def admits(self, subject: Subject) -> bool:
         """Whether they may use the registry at all, whatever they may do to which repository."""
+    def listing(self, subject: Subject) -> Listing | None:
+        """What the catalog shows them; None: `may_see` tells that of each repository."""
+        return None
+
         return self.is_open or not subject.is_anonymous
 
     def may_list(self, subject: Subject) -> bool:
-        """Whether they may ask for the catalog; it shows what `may_see` allows."""
+        """Whether they may ask for the catalog; it shows what `listing` or `may_see` allows."""
         return True
 
     def may_see(self, subject: Subject, repository: str) -> bool:

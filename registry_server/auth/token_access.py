@@ -13,7 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from registry_server.auth.access import ANONYMOUS, Access, Action, Decision, Scope, Subject
+from registry_server.auth.access import (
+    ANONYMOUS,
+    Access,
+    Action,
+    Decision,
+    Listing,
+    Scope,
+    Subject,
+)
 from registry_server.auth.key_sources import ConfiguredKeys, KeySource
 from registry_server.auth.tokens import LEEWAY, KeyUnknown, Token, TokenRefused, Verifier
 from registry_server.settings.hub import HubSettings
@@ -36,6 +44,9 @@ class TokenSubject(Subject):
 
     grants: Mapping[str, frozenset[Action]] = field(default_factory=dict)
     may_list: bool = False
+    """All of the catalog."""
+    listing: Listing | None = None
+    """Else this much of it."""
 
 
 class TokenAccess(Access):
@@ -103,7 +114,11 @@ class TokenAccess(Access):
             log.info("a token was refused: %s", error)
             raise
         subject = TokenSubject(
-            token.subject, self._verifier.is_late(token), token.grants, token.may_list
+            token.subject,
+            self._verifier.is_late(token),
+            token.grants,
+            token.may_list,
+            token.listing,
         )
         if not subject.is_late:
             self._remember(authorization, subject, token.expires + LEEWAY)
@@ -134,10 +149,17 @@ class TokenAccess(Access):
         return isinstance(subject, TokenSubject)
 
     def may_list(self, subject: Subject) -> bool:
-        return isinstance(subject, TokenSubject) and subject.may_list
+        if not isinstance(subject, TokenSubject):
+            return False
+        return subject.may_list or subject.listing is not None
+
+    def listing(self, subject: Subject) -> Listing | None:
+        if not isinstance(subject, TokenSubject) or subject.may_list:
+            return None
+        return subject.listing
 
     def may_see(self, subject: Subject, repository: str) -> bool:
-        return self.may_list(subject)
+        return isinstance(subject, TokenSubject) and subject.may_list
 
     def challenge(self, subject: Subject | None, scopes: Sequence[Scope], authority: str) -> str:
         realm = f"{authority}{self._realm}" if self._realm.startswith("/") else self._realm

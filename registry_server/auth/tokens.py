@@ -22,7 +22,7 @@ from typing import Any, Final
 from jwt import PyJWS
 from jwt.exceptions import PyJWTError
 
-from registry_server.auth.access import Action, CredentialsRefused
+from registry_server.auth.access import Action, CredentialsRefused, Listing
 from registry_server.auth.chains import ChainRefused, key_of_chain
 from registry_server.auth.keys import Keys, TrustedKey
 from registry_storage.names import is_repository_name
@@ -62,7 +62,9 @@ class Token:
     grants: Mapping[str, frozenset[Action]]
     """By repository."""
     may_list: bool
-    """Whether the catalog may be read."""
+    """Whether the whole catalog may be read."""
+    listing: Listing | None = None
+    """What of it may be read otherwise; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,8 @@ class Verifier:
             raise TokenRefused(f"its audience is not this service, {self.service!a:.80}")
         expires = self._check_times(claims)
         grants, may_list = _grants(claims.get("access"))
-        return Token(_text(claims, "sub", minimum=0), expires, grants, may_list)
+        listing = _listing(claims.get("catalog"))
+        return Token(_text(claims, "sub", minimum=0), expires, grants, may_list, listing)
 
     def _check_times(self, claims: Mapping[str, Any]) -> float:
         expires, begins, issued = (_time(claims, name) for name in _TIMES)
@@ -237,6 +240,21 @@ def _grants(access: object) -> tuple[Mapping[str, frozenset[Action]], bool]:
         elif (kind, name) == ("registry", "catalog"):
             may_list = may_list or _EVERYTHING in actions
     return grants, may_list
+
+
+def _listing(catalog: object) -> Listing | None:
+    """What a hub says of the catalog to whom it may not show all of it (no part of the spec)."""
+    if catalog is None:
+        return None
+    if not isinstance(catalog, dict):
+        raise TokenRefused("its claim catalog is not an object")
+    return Listing(_names(catalog.get("namespaces")), _names(catalog.get("repositories")))
+
+
+def _names(values: object) -> tuple[str, ...]:
+    if isinstance(values, list) and all(isinstance(value, str) for value in values):
+        return tuple(values)
+    raise TokenRefused("its claim catalog does not list namespaces and repositories")
 
 
 def _scope(entry: object) -> tuple[str, str, list[str]]:

@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry_server.auth import Action, CredentialsRefused
+from registry_server.auth.access import Listing
 from registry_server.auth.keys import Keys, libtrust_id, parse_certificates, parse_jwks, thumbprint
 from registry_server.auth.tokens import (
     GRACE,
@@ -137,6 +138,32 @@ def test_scopes_of_one_repository_add_up_and_alien_ones_grant_nothing() -> None:
     assert token.may_list
     assert not verify(SIGNER.token(access("catalog", "pull", kind="registry"))).may_list
     assert not verify(SIGNER.token(access("catalog", "*"))).may_list
+
+
+def test_a_hub_may_say_how_much_of_the_catalog_is_shown() -> None:
+    seen = {"namespaces": ["team"], "repositories": ["other/app"]}
+    token = verify(SIGNER.token(PULL, catalog=seen))
+    assert token.listing == Listing(("team",), ("other/app",))
+    assert not token.may_list
+    assert verify(SIGNER.token(PULL)).listing is None
+
+
+@pytest.mark.parametrize(
+    "catalog",
+    [
+        "*",
+        True,
+        [],
+        {},
+        {"namespaces": ["team"]},
+        {"namespaces": "team", "repositories": []},
+        {"namespaces": [1], "repositories": []},
+        {"namespaces": [], "repositories": [["a"]]},
+    ],
+)
+def test_what_does_not_say_how_much_is_refused(catalog: object) -> None:
+    with pytest.raises(TokenRefused, match="catalog"):
+        verify(SIGNER.token(PULL, catalog=catalog))
 
 
 # Algorithms and signatures
