@@ -22,6 +22,7 @@ from registry_server.auth import Access, make_access
 from registry_server.connections import Server, check_values_in_force
 from registry_server.crowd import Crowd, allow_many_files
 from registry_server.dispatch import Dispatcher
+from registry_server.limits import Limits, open_limits
 from registry_server.listening import BACKLOG
 from registry_server.operations.access_log import AccessLog
 from registry_server.operations.health import Health
@@ -139,8 +140,11 @@ async def open_halves(settings: Settings, resources: AsyncExitStack) -> tuple[Re
     return registry, await open_hub(settings, registry, resources)
 
 
-async def _start_access(settings: Settings, hub: Hub | None, resources: AsyncExitStack) -> Access:
-    access = make_access(settings.auth, hub.own_keys() if hub is not None else None)
+async def _start_access(
+    settings: Settings, hub: Hub | None, limits: Limits, resources: AsyncExitStack
+) -> Access:
+    own_keys = hub.own_keys() if hub is not None else None
+    access = make_access(settings.auth, limits.logins, own_keys)
     await access.start()
     resources.push_async_callback(access.close)
     return access
@@ -150,7 +154,8 @@ async def make_application(
     settings: Settings, registry: Registry, hub: Hub | None, resources: AsyncExitStack
 ) -> Application:
     """Put the parts together; what has to be closed again goes to `resources`."""
-    access = await _start_access(settings, hub, resources)
+    limits = open_limits(settings, resources)
+    access = await _start_access(settings, hub, limits, resources)
     access_log = None
     if not settings.log.accesslog.disabled:
         access_log = AccessLog(settings.log)

@@ -30,8 +30,7 @@ from registry_server.auth.followed import FollowedFile, Follower
 from registry_server.auth.htpasswd import parse_passwords
 from registry_server.auth.policy import EVERY_LOGIN, Policy, decide
 from registry_server.auth.policy_file import parse_policy
-from registry_server.auth.throttle import Key, LoginThrottle
-from registry_server.crowd import client_of
+from registry_server.limits import LoginLimit
 from registry_server.settings.model import HtpasswdSettings
 
 REMEMBERED_SECONDS = 60.0
@@ -39,20 +38,22 @@ MAX_REMEMBERED = 4096
 MAX_DECISIONS = 16_384
 MAX_WAITING = 64
 """Logins that wait for bcrypt, in this process; more are asked to come back."""
-FAILURES_AT_ONCE = 20
-SECONDS_PER_FAILURE = 3.0
 
 
 class UserAccess(Access):
     """Users of an htpasswd file, and rules of what they may do.
 
-    Making one reads both files.  Raises `ConfigurationInvalid`.
+    `logins` is how often they may fail.  Making one reads both files.  Raises
+    `ConfigurationInvalid`.
     """
 
     is_open = False
 
     def __init__(
-        self, settings: HtpasswdSettings, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: HtpasswdSettings,
+        logins: LoginLimit,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._challenge = f'Basic realm="{settings.realm}"'
         self._passwords = FollowedFile("auth.htpasswd.path", settings.path, parse_passwords)
@@ -66,7 +67,7 @@ class UserAccess(Access):
         self._remembered: dict[bytes, tuple[Subject, float]] = {}
         self._decisions: dict[tuple[str, str, Action], Decision] = {}
         self._verifying: dict[bytes, asyncio.Task[Subject]] = {}
-        self._throttle = LoginThrottle(FAILURES_AT_ONCE, SECONDS_PER_FAILURE, clock)
+        self._logins = logins
         self._pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="bcrypt")
         self._follower = Follower(self._look_at_files, self._forget)
 
@@ -98,22 +99,21 @@ class UserAccess(Access):
         fingerprint = self._fingerprint(authorization)
         task = self._verifying.get(fingerprint)
         if task is None:
-            key = (client_of(client), credentials.name)
-            task = self._begin_to_verify(fingerprint, credentials, key)
+            task = self._begin_to_verify(fingerprint, credentials, client)
         return await asyncio.shield(task)
 
     def _begin_to_verify(
-        self, fingerprint: bytes, credentials: Credentials, key: Key
+        self, fingerprint: bytes, credentials: Credentials, client: str
     ) -> asyncio.Task[Subject]:
         if len(self._verifying) >= MAX_WAITING:
             raise TooManyLogins(1)
-        self._throttle.charge(key)
-        task = asyncio.create_task(self._verify(fingerprint, credentials, key))
+        self._logins.charge(client, credentials.name)
+        task = asyncio.create_task(self._verify(fingerprint, credentials, client))
         self._verifying[fingerprint] = task
         task.add_done_callback(lambda _: self._verifying.pop(fingerprint, None))
         return task
 
-    async def _verify(self, fingerprint: bytes, credentials: Credentials, key: Key) -> Subject:
+    async def _verify(self, fingerprint: bytes, credentials: Credentials, client: str) -> Subject:
         passwords = self._passwords.value
         loop = asyncio.get_running_loop()
         matches = await loop.run_in_executor(
@@ -121,7 +121,7 @@ class UserAccess(Access):
         )
         if not matches:
             raise CredentialsRefused("no user has that name and password")
-        self._throttle.forgive(key)
+        self._logins.forgive(client, credentials.name)
         subject = Subject(credentials.name)
         if passwords is self._passwords.value:  # else the file changed while bcrypt ran
             self._remember(fingerprint, subject)

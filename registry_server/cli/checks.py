@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from registry_server.auth import make_access
+from registry_server.limits import Limits
 from registry_server.settings import Role, Settings
 from registry_server.settings.tls import tls_context
 from registry_storage.errors import ConfigurationInvalid
@@ -33,7 +34,7 @@ def check_role(settings: Settings) -> None:
 def check_files(settings: Settings) -> None:
     """Raises `ConfigurationInvalid` for a certificate, users, rules or keys that are wrong."""
     tls_context(settings.http.tls)
-    make_access(settings.auth)
+    make_access(settings.auth, Limits.of_process().logins)
 
 
 def remarks(settings: Settings) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 from registry_server.crowd import client_of
@@ -60,6 +60,10 @@ class Limiter:
         now = self._now()
         self._table.update(self._name(key), now, lambda paid: give_back(self._rate, paid, now))
 
+    def forget(self, key: bytes) -> None:
+        """Count nothing of it any longer."""
+        self._table.update(self._name(key), self._now(), lambda _: 0)
+
     def _now(self) -> int:
         return int(self._clock() * SECOND)
 
@@ -70,8 +74,8 @@ class Limiter:
 class LoginLimit:
     """How often logins may fail, by address and name, and by address.
 
-    A login is charged before its outcome is known, so that many at once gain nothing, and is given
-    back when it succeeds.  An address that stands for many clients counts only with a name.
+    A login is charged before its outcome is known, so that many at once gain nothing, and forgiven
+    when it succeeds.  An address that stands for many clients counts only with a name.
     """
 
     def __init__(self, table: Table, count: int, clock: Clock = time.monotonic) -> None:
@@ -80,20 +84,23 @@ class LoginLimit:
 
     def charge(self, address: str, name: str) -> None:
         """Take one attempt.  Raises `TooManyLogins` where there is none left."""
-        for limiter, key in self._keys(address, name):
-            if wait := limiter.take(key):
-                raise TooManyLogins(math.ceil(wait))
-
-    def give_back(self, address: str, name: str) -> None:
-        """It succeeded."""
-        for limiter, key in self._keys(address, name):
-            limiter.give_back(key)
-
-    def _keys(self, address: str, name: str) -> Iterator[tuple[Limiter, bytes]]:
         client = client_of(address)
-        yield self._by_name, b"%b\0%b" % (client, name.encode("utf-8", "surrogatepass"))
+        wait = self._by_name.take(_pair(client, name))
+        if client and not wait:
+            wait = self._by_address.take(client)
+        if wait:
+            raise TooManyLogins(math.ceil(wait))
+
+    def forgive(self, address: str, name: str) -> None:
+        """It succeeded: who knows a password need not guess it, but may still guess others."""
+        client = client_of(address)
+        self._by_name.forget(_pair(client, name))
         if client:
-            yield self._by_address, client
+            self._by_address.give_back(client)
+
+
+def _pair(client: bytes, name: str) -> bytes:
+    return b"%b\0%b" % (client, name.encode("utf-8", "surrogatepass"))
 
 
 class RequestLimit:

@@ -10,7 +10,12 @@ import bcrypt
 import pytest
 
 from registry_server.auth import UserAccess
+from registry_server.limits import LoginLimit
+from registry_server.limits.table import Table
 from registry_server.settings.model import HtpasswdSettings
+
+FAILURES = 20
+"""How often a password may be wrong in a minute."""
 
 
 class Clock:
@@ -53,6 +58,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def access(users: Path, clock: Clock) -> AsyncIterator[UserAccess]:
-    access = UserAccess(HtpasswdSettings(path=users), clock)
+    logins = LoginLimit(Table.of_process(), FAILURES, clock)
+    access = UserAccess(HtpasswdSettings(path=users), logins, clock)
     yield access
     await access.close()

@@ -22,12 +22,14 @@ from registry_server.auth import (
 )
 from registry_server.auth import users as users_module
 from registry_server.auth.htpasswd import Passwords
+from registry_server.limits import Limits
 from registry_server.settings.model import AuthSettings, HtpasswdSettings
 from registry_storage.errors import ConfigurationInvalid
 
-from .conftest import Clock, basic, entry, rewrite
+from .conftest import FAILURES, Clock, basic, entry, rewrite
 
 ANN = basic("ann", "secret")
+LOGINS = Limits.of_process().logins
 
 
 class CountedBcrypt:
@@ -135,7 +137,7 @@ async def test_guessing_is_slowed_down_for_that_client_and_name(
     async def guess(name: str, client: str) -> None:
         await access.identify(basic(name, "wrong"), client=client)
 
-    for _ in range(users_module.FAILURES_AT_ONCE):
+    for _ in range(FAILURES):
         with pytest.raises(CredentialsRefused):
             await guess("ann", "10.0.0.1")
     with pytest.raises(TooManyLogins) as caught:
@@ -151,7 +153,7 @@ async def test_guessing_is_slowed_down_for_that_client_and_name(
 
 async def test_guessing_does_not_trouble_who_has_logged_in(access: UserAccess) -> None:
     await access.identify(ANN, client="10.0.0.1")
-    for _ in range(users_module.FAILURES_AT_ONCE + 1):
+    for _ in range(FAILURES + 1):
         with pytest.raises((CredentialsRefused, TooManyLogins)):
             await access.identify(basic("ann", "wrong"), client="10.0.0.1")
     assert await access.identify(ANN, client="10.0.0.1") == Subject("ann")
@@ -159,7 +161,7 @@ async def test_guessing_does_not_trouble_who_has_logged_in(access: UserAccess) -
 
 async def test_a_client_has_all_addresses_of_its_network(access: UserAccess) -> None:
     """Of IPv6 each has 2**64, and could try twenty passwords with each."""
-    for number in range(users_module.FAILURES_AT_ONCE):
+    for number in range(FAILURES):
         with pytest.raises(CredentialsRefused):
             await access.identify(basic("ann", "wrong"), client=f"2001:db8::{number:x}")
     with pytest.raises(TooManyLogins):
@@ -168,7 +170,7 @@ async def test_a_client_has_all_addresses_of_its_network(access: UserAccess) -> 
 
 async def test_a_right_password_clears_the_failures(access: UserAccess) -> None:
     for round_ in range(3):
-        for _ in range(users_module.FAILURES_AT_ONCE - 1):
+        for _ in range(FAILURES - 1):
             with pytest.raises(CredentialsRefused):
                 await access.identify(basic("bob", "wrong"))
         access._remembered.clear()
@@ -274,7 +276,7 @@ async def test_the_files_are_followed_while_it_runs(
 async def test_rules_are_followed_too(users: Path, tmp_path: Path) -> None:
     rules = tmp_path / "rules.yml"
     rules.write_text("rules: [{repositories: [a], users: [ann], actions: [pull]}]")
-    access = UserAccess(HtpasswdSettings(path=users, policy=rules))
+    access = UserAccess(HtpasswdSettings(path=users, policy=rules), LOGINS)
     ann = Subject("ann")
     assert access.decide(ann, "a", Action.PULL).allowed
     assert not access.decide(ann, "b", Action.PULL).allowed
@@ -290,7 +292,7 @@ async def test_rules_are_followed_too(users: Path, tmp_path: Path) -> None:
 
 def test_the_memory_of_decisions_is_bounded(users: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(users_module, "MAX_DECISIONS", 10)
-    access = UserAccess(HtpasswdSettings(path=users))
+    access = UserAccess(HtpasswdSettings(path=users), LOGINS)
     for number in range(100):
         assert access.decide(Subject("ann"), f"r{number}", Action.PULL).allowed
     assert len(access._decisions) <= 10
@@ -300,14 +302,14 @@ def test_the_memory_of_decisions_is_bounded(users: Path, monkeypatch: pytest.Mon
 
 
 def test_every_user_may_do_everything_without_a_file_of_rules(users: Path) -> None:
-    access = make_access(AuthSettings(htpasswd=HtpasswdSettings(path=users, realm="Ours")))
+    access = make_access(AuthSettings(htpasswd=HtpasswdSettings(path=users, realm="Ours")), LOGINS)
     assert access.challenge(None, [], "") == 'Basic realm="Ours"'
     assert access.decide(Subject("ann"), "a", Action.DELETE).allowed
     assert not access.decide(ANONYMOUS, "a", Action.PULL).allowed
 
 
 async def test_open_access_looks_at_no_credentials() -> None:
-    access = make_access(AuthSettings())
+    access = make_access(AuthSettings(), LOGINS)
     assert isinstance(access, OpenAccess)
     assert access.challenge(None, [], "") is None
     assert access.identify_cached(basic("ann", "wrong")) == ANONYMOUS
@@ -330,5 +332,5 @@ def test_a_broken_file_at_the_start_is_refused(
     Path("plain").write_text("ann:secret")
     Path("good").write_text(entry("ann", "secret"))
     with pytest.raises(ConfigurationInvalid) as caught:
-        make_access(AuthSettings(htpasswd=HtpasswdSettings(**settings)))
+        make_access(AuthSettings(htpasswd=HtpasswdSettings(**settings)), LOGINS)
     assert str(caught.value).startswith(message)
