@@ -16,8 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from registry_server.limits import TooManyLogins as TooManyLogins
-
 
 class Action(StrEnum):
     """What a request wants to do to a repository."""
@@ -57,8 +55,6 @@ ANONYMOUS = Subject()
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-@dataclass(frozen=True, slots=True)
 class Listing:
     """What of the catalog somebody may see besides all that is public."""
 
@@ -66,6 +62,8 @@ class Listing:
     repositories: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
     """Whether it may be done, and why: `reason` is for the log, and names what decided."""
 
     allowed: bool
@@ -81,6 +79,14 @@ class CredentialsRefused(Exception):
     def told(self) -> str:
         """What a client is told: of passwords, the same whatever was wrong with them."""
         return "the user name or the password is wrong"
+
+
+class TooManyLogins(Exception):
+    """Passwords are being tried too fast; `retry_after` is in seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(f"too many logins; try again in {retry_after} s")
 
 
 class Access(ABC):
@@ -128,15 +134,15 @@ class Access(ABC):
 
     def admits(self, subject: Subject) -> bool:
         """Whether they may use the registry at all, whatever they may do to which repository."""
-    def listing(self, subject: Subject) -> Listing | None:
-        """What the catalog shows them; None: `may_see` tells that of each repository."""
-        return None
-
         return self.is_open or not subject.is_anonymous
 
     def may_list(self, subject: Subject) -> bool:
         """Whether they may ask for the catalog; it shows what `listing` or `may_see` allows."""
         return True
+
+    def listing(self, subject: Subject) -> Listing | None:
+        """What the catalog shows them; None: `may_see` tells that of each repository."""
+        return None
 
     def may_see(self, subject: Subject, repository: str) -> bool:
         """Whether the catalog shows them that repository."""
