@@ -69,7 +69,10 @@ class Push:
         mark = "&" if "?" in location else "?"
         self._connection.putrequest("PUT", f"{location}{mark}digest=sha256:{digest}")
         self._connection.putheader("Content-Length", str(len(self._content)))
-        self._connection.endheaders(self._content[:50_000])
+        self._connection.putheader("Expect", "100-continue")
+        self._connection.endheaders()
+        assert self._connection.sock.recv(1, socket.MSG_PEEK), "the server waits for the content"
+        self._connection.send(self._content[:50_000])
 
     def finish(self) -> int:
         """Send the rest; the status of the answer."""
