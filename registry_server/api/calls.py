@@ -61,6 +61,10 @@ class Call:
         """Whether the catalog shows whoever asks that repository."""
         return self.context.access.may_see(self.subject, repository)
 
+    def listing(self) -> Listing | None:
+        """What the catalog shows whoever asks; None: `may_see` tells that of each repository."""
+        return self.context.access.listing(self.subject)
+
     @property
     def authority(self) -> str:
         """What goes before the path of a URL: nothing, or how clients reach the registry."""
@@ -76,10 +80,6 @@ class Call:
 
 def required_digest(parameters: dict[str, list[str]], name: str = "digest") -> Digest:
     """The digest that a query must give.  Raises `Problem` (400), `DigestInvalid`."""
-    def listing(self) -> Listing | None:
-        """What the catalog shows whoever asks; None: `may_see` tells that of each repository."""
-        return self.context.access.listing(self.subject)
-
     values = parameters.get(name, [])
     if len(values) != 1:
         message = f"give {name}=... in the query, once; it is there {len(values)} times"
