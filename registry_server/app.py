@@ -160,8 +160,12 @@ async def make_application(
     if not settings.log.accesslog.disabled:
         access_log = AccessLog(settings.log)
         resources.callback(access_log.close)
-    dispatcher = Dispatcher(Context(registry, access, settings), Metrics(), access_log)
+    context = Context(registry, access, settings, limits.pulls)
+    dispatcher = Dispatcher(context, Metrics(), access_log)
     health = Health(registry.check)
+    if hub is not None:
+        hub.audit.start()
+        resources.push_async_callback(hub.audit.close)
     pages = web.AppRunner(_pages(health, hub, settings.http.headers), access_log=None)
     await pages.setup()
     resources.push_async_callback(pages.cleanup)

@@ -28,9 +28,9 @@ from registry_server.auth.access import (
     CredentialsRefused,
     Decision,
     Subject,
-    TooManyLogins,
 )
 from registry_server.connections import CLOSED, KEPT, Sent
+from registry_server.limits import TooManyRequests
 from registry_server.operations.access_log import Access
 from registry_server.operations.metrics import Metrics
 from registry_server.settings.model import Settings
@@ -111,9 +111,6 @@ class Dispatcher:
         except CredentialsRefused as error:
             challenge = self._challenge(request, None, route, target)
             raise self._log_in(error.told, challenge) from None
-        except TooManyLogins as error:
-            headers = [("Retry-After", str(error.retry_after))]
-            raise Problem(429, "TOOMANYREQUESTS", str(error), headers=headers) from None
         if subject.is_late and target.resource is not Resource.UPLOAD:
             challenge = self._challenge(request, None, route, target)
             raise self._log_in("the token has expired", challenge)
@@ -216,6 +213,10 @@ class Dispatcher:
         match error:
             case Problem():
                 return reply_to_problem(error)
+            case TooManyRequests():
+                headers = [("Retry-After", str(error.retry_after))]
+                problem = Problem(429, "TOOMANYREQUESTS", str(error), headers=headers)
+                return reply_to_problem(problem)
             case BodyInterrupted():
                 status = 408 if isinstance(error, BodyStalled) else 400
                 return reply_to_problem(Problem(status, "SIZE_INVALID", str(error), close=True))

@@ -10,6 +10,7 @@ from registry_server.api.errors import Problem
 from registry_server.api.paths import Target
 from registry_server.api.requests import Request, parse_query
 from registry_server.auth.access import Access, Action, Decision, Listing, Subject
+from registry_server.limits import RequestLimit
 from registry_server.settings.model import Settings
 from registry_storage.digest import Digest
 
@@ -24,6 +25,8 @@ class Context:
     registry: Registry
     access: Access
     settings: Settings
+    pulls: RequestLimit | None
+    """How often manifests may be pulled; None: there is no limit."""
 
 
 @dataclass(slots=True)

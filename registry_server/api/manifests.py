@@ -22,7 +22,10 @@ _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,12
 
 
 async def get_manifest(call: Call) -> Reply:
-    return _reply(call, await call.repository.manifest(call.target.reference))
+    manifest = await call.repository.manifest(call.target.reference)
+    if call.context.pulls is not None:
+        call.context.pulls.charge(call.request.remote, call.subject.name)
+    return _reply(call, manifest)
 
 
 async def head_manifest(call: Call) -> Reply:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from registry_server.auth.access import CredentialsRefused
+from registry_server.hub.audit import AuditLog
 from registry_server.hub.callers import Caller, Kind
 from registry_server.hub.database import open_database
 from registry_server.hub.organisations.repositories import Repositories
@@ -14,6 +15,7 @@ from registry_server.hub.rights import Rights
 from registry_server.hub.tokens.issuing import Issuer
 from registry_server.hub.tokens.keys import OwnKeys, SigningKeys
 from registry_server.hub.tokens.refreshing import RefreshTokens
+from registry_server.limits import Limits, open_limits
 from registry_server.settings import Settings
 from registry_server.settings.hub import HubSettings
 from registry_server.settings.model import HTTPSettings
@@ -36,6 +38,8 @@ class Hub:
     keys: SigningKeys
     issuer: Issuer
     refresh_tokens: RefreshTokens
+    audit: AuditLog
+    limits: Limits
 
     def own_keys(self) -> OwnKeys:
         """The keys, for a registry half in the same process."""
@@ -67,6 +71,8 @@ async def open_hub(settings: Settings, registry: Registry, resources: AsyncExitS
         keys=keys,
         issuer=Issuer(hub, keys, rights),
         refresh_tokens=RefreshTokens(database, logins, hub.tokens),
+        audit=AuditLog(database, registry, hub.audit),
+        limits=open_limits(settings, resources),
     )
 
 

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from registry_server.auth.access import CredentialsRefused, TooManyLogins
+from registry_server.auth.access import CredentialsRefused
 from registry_server.auth.basic import parse_basic
 from registry_server.auth.token_access import KEYS_PATH, TOKEN_PATH
 from registry_server.hub.callers import ANONYMOUS, Caller
@@ -25,6 +25,7 @@ from registry_server.hub.web.policies import Policy
 from registry_server.hub.web.problems import Problem
 from registry_server.hub.web.reading import FORM_TYPE, read_body
 from registry_server.hub.web.routes import Call, Route
+from registry_server.limits import TooManyRequests
 
 MAX_FIELDS: Final = 100
 MAX_CLIENT: Final = 100
@@ -167,6 +168,7 @@ async def _give(
     call: Call, ask: _Ask, caller: Caller, refresh_token: str | None = None
 ) -> web.Response:
     hub = call.hub
+    hub.limits.tokens.charge(call.origin, caller.name)
     issued = await hub.issuer.issue(caller, ask.wanted)
     document: dict[str, Any] = {
         "token": issued.token,
@@ -183,7 +185,7 @@ async def _give(
     return web.json_response(document)
 
 
-_REFUSALS: Final = (TokenRefused, TooManyScopes, CredentialsRefused, TooManyLogins, Problem)
+_REFUSALS: Final = (TokenRefused, TooManyScopes, CredentialsRefused, TooManyRequests, Problem)
 
 
 def _refusal(error: Exception) -> web.Response:
@@ -195,7 +197,7 @@ def _refusal(error: Exception) -> web.Response:
         case CredentialsRefused():
             headers = {"WWW-Authenticate": 'Basic realm="registry-hub"'}
             return _told(401, "UNAUTHORIZED", "invalid_grant", error.told, headers)
-        case TooManyLogins():
+        case TooManyRequests():
             headers = {"Retry-After": str(error.retry_after)}
             return _told(429, "TOOMANYREQUESTS", "temporarily_unavailable", str(error), headers)
         case Problem():

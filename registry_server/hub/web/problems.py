@@ -10,8 +10,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from registry_server.api.errors import RETRY_AFTER, TABLE
-from registry_server.auth.access import CredentialsRefused, TooManyLogins
+from registry_server.auth.access import CredentialsRefused
 from registry_server.hub import errors
+from registry_server.limits import TooManyRequests
 from registry_storage.errors import QuotaExceeded, RegistryError, RepositoryExists
 
 PROBLEM_TYPE: Final = "application/problem+json"
@@ -71,7 +72,7 @@ def problem_of(error: Exception) -> Problem:
             return error
         case CredentialsRefused():
             return unauthenticated(error.told)
-        case TooManyLogins():
+        case TooManyRequests():
             headers = {"Retry-After": str(error.retry_after)}
             return Problem(429, "too-many-requests", str(error), headers=headers)
         case RegistryError():
