@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from registry_server.hub.api import routes as api
 from registry_server.hub.tokens import endpoint
 from registry_server.hub.web.application import Site
 from registry_server.hub.web.routes import Route
@@ -14,7 +15,7 @@ from registry_server.hub.web.routes import Route
 if TYPE_CHECKING:
     from registry_server.hub.service import Hub
 
-ROUTES: Final[Sequence[Route]] = (*endpoint.ROUTES,)
+ROUTES: Final[Sequence[Route]] = (*endpoint.ROUTES, *api.ROUTES)
 
 
 def mount(application: web.Application, hub: Hub) -> None:

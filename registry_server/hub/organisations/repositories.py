@@ -6,6 +6,8 @@ asked, and given back if the catalog refuses: whatever comes in between, nobody 
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from sqlalchemy import Connection
 
 from registry_server.hub.errors import Conflict, Unknown
@@ -29,22 +31,29 @@ class Repositories:
 
     async def browse(
         self, sight: Sight, *, namespace: str | None, after: str, limit: int
-    ) -> tuple[list[RepositoryFacts], str | None]:
-        """Those above `after` that somebody sees, and the name to go on after, if there are more.
+    ) -> list[RepositoryFacts]:
+        """Those above `after`, in that namespace if one is given, that somebody sees."""
+        start = f"{namespace}/" if namespace else ""
+        shown: list[RepositoryFacts] = []
+        after = max(after, start)
+        while len(shown) < limit:
+            page = await self._page(sight, after, limit)
+            within = [facts for facts in page if facts.name.startswith(start)]
+            shown += [facts for facts in within if sight.shows(facts.name, facts.visibility)]
+            if len(within) < limit:
+                break
+            after = page[-1].name
+        return shown[:limit]
 
-        Fewer than `limit` may be given though there are more.
-        """
-        page = await self._registry.browse(
+    async def _page(self, sight: Sight, after: str, limit: int) -> list[RepositoryFacts]:
+        return await self._registry.browse(
             public=True,
-            namespaces=tuple(sight.namespaces),
-            names=tuple(sight.names),
+            namespaces=sight.namespaces,
+            names=sight.names,
             everything=sight.everything,
             after=after,
             limit=limit,
         )
-        following = page[-1].name if len(page) == limit else None
-        shown = [facts for facts in page if sight.shows(facts.name, facts.visibility)]
-        return shown, following
 
     async def facts(self, name: str) -> RepositoryFacts:
         """What is known of one.  Raises `RepositoryUnknown`."""
@@ -53,13 +62,14 @@ class Repositories:
             raise RepositoryUnknown(f"there is no repository {name}")
         return found
 
-    async def create(self, by: By, name: str, visibility: Visibility | None) -> None:
-        """Make an empty one; None: as visible as its namespace says.
+    async def ensure(self, by: By, name: str, visibility: Visibility | None) -> None:
+        """Make an empty one, unless there is one; None: as visible as its namespace says.
 
-        Raises `RepositoryExists`, `QuotaExceeded`, and `Unknown` where the namespace is nobody's.
+        Raises `QuotaExceeded`, and `Unknown` where the namespace is nobody's.
         """
-        await self._refuse_taken(name)
-        await self._registry.create_repository(name, visibility=visibility, actor=actor_of(by))
+        await self._refuse_ownerless(name)
+        with suppress(RepositoryExists):
+            await self._registry.create_repository(name, visibility=visibility, actor=actor_of(by))
 
     async def set_visibility(self, by: By, name: str, visibility: Visibility) -> None:
         """Make it public or private.  Raises `RepositoryUnknown`."""
@@ -97,6 +107,9 @@ class Repositories:
     async def _refuse_taken(self, name: str) -> None:
         if await self._registry.visibility(name) is not None:
             raise RepositoryExists(f"there is a repository {name} already")
+        await self._refuse_ownerless(name)
+
+    async def _refuse_ownerless(self, name: str) -> None:
         namespace = namespace_of(name)
         if namespace and await self._database.read(namespaces.find, namespace) is None:
             raise Unknown(f"there is no user or organisation {namespace}")

@@ -102,6 +102,12 @@ class Route:
         of_path = self.types.keys() - {"return", *INPUTS}
         return {name: TypeAdapter(self.types[name]) for name in self.types if name in of_path}
 
+    @property
+    def answer(self) -> type[BaseModel] | None:
+        """The model that it answers; None: nothing, or an answer ready made."""
+        found = self.types["return"]
+        return found if isinstance(found, type) and issubclass(found, BaseModel) else None
+
     def model(self, of: str) -> type[BaseModel] | None:
         """The model of `query`, `body` or `form`, if it takes any."""
         found: type[BaseModel] | None = self.types.get(of)

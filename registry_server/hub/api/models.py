@@ -1,0 +1,70 @@
+"""What the API's models are made of: names, texts, times, pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import Field, StringConstraints
+
+from registry_server.hub.names import MAX_LENGTH, MIN_LENGTH, PATTERN
+from registry_server.hub.web.routes import Input, Output
+from registry_storage.names import MAX_NAME_LENGTH
+
+T = TypeVar("T", bound=Output)
+
+_COMPONENT = PATTERN.strip("^$")
+_NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
+_LINES = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
+
+AccountName = Annotated[
+    str, StringConstraints(pattern=PATTERN, min_length=MIN_LENGTH, max_length=MAX_LENGTH)
+]
+"""Of a user, an organisation, a team or a robot."""
+RepositoryName = Annotated[
+    str,
+    StringConstraints(pattern=rf"^{_COMPONENT}(?:/{_COMPONENT})*$", max_length=MAX_NAME_LENGTH),
+]
+TagName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$")]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{1,64}$")]
+"""What a session, a token or a link is called where it is listed and revoked."""
+Line = Annotated[str, StringConstraints(pattern=_NO_CONTROLS, max_length=256)]
+"""Text without line breaks."""
+Text = Annotated[str, StringConstraints(pattern=_LINES, max_length=16 * 1024)]
+"""Text of several lines."""
+Amount = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class Paging(Input):
+    """Which part of a list is wanted."""
+
+    limit: int = Field(100, ge=1, le=1000, description="The most items of the answer.")
+    after: Line = Field("", description="`next` of the answer before; empty: from the beginning.")
+
+
+class Page(Output, Generic[T]):
+    """A part of a list."""
+
+    items: Sequence[T]
+    next: str | None = Field(description="What to send as `after` for more; null: that is all.")
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        return f"{params[0].__name__}Page"
+
+
+def page_of(items: Sequence[T], paging: Paging, key: str) -> Page[T]:
+    """A page whose items are in the order of their field `key`; `limit` of them: there is more."""
+    more = len(items) == paging.limit
+    return Page(items=items, next=str(getattr(items[-1], key)) if more else None)
+
+
+def moment(milliseconds: int) -> datetime:
+    """A time as the databases keep it, as the API tells it."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def moment_or_none(milliseconds: int | None) -> datetime | None:
+    """As `moment`, where there may be none."""
+    return None if milliseconds is None else moment(milliseconds)

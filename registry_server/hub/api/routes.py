@@ -1,0 +1,19 @@
+"""All routes of the API, in the order of its document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from registry_server.hub.api import audit, namespaces, organisations, repositories, teams
+from registry_server.hub.api.document import document_route
+from registry_server.hub.web.routes import Route
+
+_ROUTES: Final[Sequence[Route]] = (
+    *organisations.ROUTES,
+    *teams.ROUTES,
+    *repositories.ROUTES,
+    *namespaces.ROUTES,
+    *audit.ROUTES,
+)
+ROUTES: Final[Sequence[Route]] = (*_ROUTES, document_route(_ROUTES))
