@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from registry_server.auth.access import CredentialsRefused
+from registry_server.hub.accounts import Accounts, open_accounts
+from registry_server.hub.accounts.logins import Logins
 from registry_server.hub.audit import AuditLog
-from registry_server.hub.callers import Caller, Kind
 from registry_server.hub.database import open_database
 from registry_server.hub.organisations.repositories import Repositories
 from registry_server.hub.organisations.spaces import Spaces
@@ -31,6 +31,7 @@ class Hub:
     http: HTTPSettings
     database: Database
     registry: Registry
+    accounts: Accounts
     logins: Logins
     rights: Rights
     repositories: Repositories
@@ -58,35 +59,22 @@ async def open_hub(settings: Settings, registry: Registry, resources: AsyncExitS
     keys = SigningKeys(database, hub.tokens)
     resources.push_async_callback(keys.close)
     await keys.start()
-    logins, rights = Logins(), Rights(database, registry)
+    limits = open_limits(settings, resources)
+    accounts = open_accounts(database, hub, limits.logins, resources)
+    rights = Rights(database, registry)
     return Hub(
         settings=hub,
         http=settings.http,
         database=database,
         registry=registry,
-        logins=logins,
+        accounts=accounts,
+        logins=accounts.logins,
         rights=rights,
         repositories=Repositories(database, registry),
         spaces=Spaces(database, registry),
         keys=keys,
         issuer=Issuer(hub, keys, rights),
-        refresh_tokens=RefreshTokens(database, logins, hub.tokens),
+        refresh_tokens=RefreshTokens(database, accounts.logins, hub.tokens),
         audit=AuditLog(database, registry, hub.audit),
-        limits=open_limits(settings, resources),
+        limits=limits,
     )
-
-
-class Logins:
-    """Nobody, until accounts are there."""
-
-    async def by_password(self, name: str, secret: str, origin: str) -> Caller:
-        raise CredentialsRefused
-
-    async def by_bearer(self, secret: str, origin: str) -> Caller:
-        raise CredentialsRefused
-
-    async def by_session(self, cookie: str, origin: str) -> tuple[Caller, str]:
-        raise CredentialsRefused
-
-    async def current(self, kind: Kind, account: int, credential: str) -> Caller:
-        raise CredentialsRefused
