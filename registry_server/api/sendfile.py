@@ -1,4 +1,11 @@
-"""Files to sockets inside the kernel; uvloop has no `sendfile` of its own.
+"""Files to sockets, past the transport; uvloop has no `sendfile` of its own.
+
+    to another machine       inside the kernel: the least work for this one
+    on this machine (LARGE)  copied through one small buffer
+
+On one machine the client's own copy is the one that counts.  Out of the page cache it is a slow
+one, page by page from memory; out of a buffer that lies warm in the processor's cache it is so
+much faster that it makes up for ours: half as fast again, with less work for both together.
 
 Everything here happens on a *duplicate* of the connection's descriptor.  The transport may close
 its own at any moment (the client resets, a time limit strikes), the system gives the number to the
@@ -10,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -23,6 +31,12 @@ What the system has not cached is read from the disk in that call, and the loop 
 long: a millisecond or two on a flash disk, ten times that on a turning one.  Opening a file waits
 for the disk in the same way.  A thread hop for each step would cost every other download more.
 """
+
+BUFFER: Final = 512 * 1024
+"""Bytes that are copied at a time; fits into the second cache of a core."""
+
+LARGE: Final = 8 * 1024 * 1024
+"""Bytes from which copying pays; what is smaller and often asked for is warm in any case."""
 
 
 class FileTooShort(OSError):
@@ -39,15 +53,13 @@ async def send_file(
     """
     await connection.flush()
     with _duplicate(connection) as sock:
-        await _send_head(connection, sock, head, patience)
-        start = part.start
-        while start < part.stop:
-            wanted = min(STEP, part.stop - start)
-            sent = await _step(connection, sock, file, start, wanted, patience)
-            start += sent
-            connection.count_sent(sent)
-            if sent == wanted and start < part.stop:
-                await asyncio.sleep(0)
+        sending = _Sending(connection, sock, patience)
+        # One packet with what follows, where there is room for both.
+        await sending.send(head, socket.MSG_MORE)
+        if part.size >= LARGE and _is_near(connection, sock):
+            await sending.copy(file, part)
+        else:
+            await sending.sendfile(file, part)
 
 
 def _duplicate(connection: Connection) -> socket.socket:
@@ -62,45 +74,80 @@ def _duplicate(connection: Connection) -> socket.socket:
         raise
 
 
-async def _send_head(
-    connection: Connection, sock: socket.socket, head: bytes, patience: float
-) -> None:
-    while head:
+def _is_near(connection: Connection, sock: socket.socket) -> bool:
+    """Whether the client, or the proxy before it, runs on this machine."""
+    return not connection.remote or connection.remote == sock.getsockname()[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """Bytes on their way to a socket, which waits for room at most `patience` seconds."""
+
+    connection: Connection
+    sock: socket.socket
+    patience: float
+
+    async def send(self, data: bytes | memoryview, flags: int = 0) -> None:
+        """All of `data`."""
+        while data:
+            try:
+                sent = self.sock.send(data, flags)
+            except BlockingIOError:
+                await self._room()
+            else:
+                self.connection.count_sent(sent)
+                data = data[sent:]
+
+    async def copy(self, file: int, part: ByteRange) -> None:
+        """A part of a file, through a buffer."""
+        buffer = memoryview(bytearray(BUFFER))
+        start = part.start
+        while start < part.stop:
+            size = os.preadv(file, [buffer[: part.stop - start]], start)
+            start += _not_short(size, start)
+            await self.send(buffer[:size])
+            if start < part.stop:
+                await asyncio.sleep(0)
+
+    async def sendfile(self, file: int, part: ByteRange) -> None:
+        """A part of a file, inside the kernel."""
+        start = part.start
+        while start < part.stop:
+            wanted = min(STEP, part.stop - start)
+            sent = await self._sendfile_once(file, start, wanted)
+            start += sent
+            self.connection.count_sent(sent)
+            if sent == wanted and start < part.stop:
+                await asyncio.sleep(0)
+
+    async def _sendfile_once(self, file: int, start: int, wanted: int) -> int:
+        while True:
+            try:
+                return _not_short(os.sendfile(self.sock.fileno(), file, start, wanted), start)
+            except BlockingIOError:
+                await self._room()
+
+    async def _room(self) -> None:
+        """Wait until the socket takes more."""
+        loop = asyncio.get_running_loop()
+        writable = loop.create_future()
+        loop.add_writer(self.sock.fileno(), _resolve, writable)
         try:
-            # One packet with what follows, where there is room for both.
-            head = head[sock.send(head, socket.MSG_MORE) :]
-        except BlockingIOError:
-            await _room(connection, sock, patience)
+            async with asyncio.timeout(self.patience):
+                await writable
+        except TimeoutError:
+            message = f"the client took nothing for {self.patience:g} s"
+            raise ConnectionAbortedError(message) from None
+        finally:
+            loop.remove_writer(self.sock.fileno())
+        if self.connection.transport is None:
+            raise ConnectionResetError("the client left")
 
 
-async def _step(
-    connection: Connection, sock: socket.socket, file: int, start: int, wanted: int, patience: float
-) -> int:
-    while True:
-        try:
-            sent = os.sendfile(sock.fileno(), file, start, wanted)
-        except BlockingIOError:
-            await _room(connection, sock, patience)
-        else:
-            if sent == 0:
-                raise FileTooShort(f"the file ends at {start}")
-            return sent
-
-
-async def _room(connection: Connection, sock: socket.socket, patience: float) -> None:
-    """Wait until the socket takes more."""
-    loop = asyncio.get_running_loop()
-    writable = loop.create_future()
-    loop.add_writer(sock.fileno(), _resolve, writable)
-    try:
-        async with asyncio.timeout(patience):
-            await writable
-    except TimeoutError:
-        raise ConnectionAbortedError(f"the client took nothing for {patience:g} s") from None
-    finally:
-        loop.remove_writer(sock.fileno())
-    if connection.transport is None:
-        raise ConnectionResetError("the client left")
+def _not_short(size: int, start: int) -> int:
+    if size == 0:
+        raise FileTooShort(f"the file ends at {start}")
+    return size
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

@@ -6,9 +6,11 @@ import asyncio
 import os
 import socket
 import struct
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -21,6 +23,14 @@ DATA = os.urandom(1024) * (SIZE // 1024)
 ROUNDS = 3
 STRANGERS = 8
 ESTABLISHED = 1
+
+
+@pytest.fixture(autouse=True, params=["copied", "by sendfile"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways that a blob can take."""
+    chosen = str(request.param)
+    monkeypatch.setattr(sendfile, "LARGE", 0 if chosen == "copied" else sys.maxsize)
+    return chosen
 
 
 @pytest.fixture
@@ -57,16 +67,16 @@ class Gate:
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     gate = Gate()
-    room = sendfile._room
+    room = sendfile._Sending._room
 
-    async def room_behind_the_gate(*arguments: object) -> None:
+    async def room_behind_the_gate(sending: sendfile._Sending) -> None:
         gate.reached.set()
         try:
-            await room(*arguments)  # type: ignore[arg-type]
+            await room(sending)
         finally:
             await gate.opened.wait()
 
-    monkeypatch.setattr(sendfile, "_room", room_behind_the_gate)
+    monkeypatch.setattr(sendfile._Sending, "_room", room_behind_the_gate)
     return gate
 
 
@@ -80,6 +90,21 @@ async def test_a_blob_is_sent_whole_and_the_connection_goes_on(
     wire.send(request("HEAD", target) + request("GET", "/v2/"))
     assert (await wire.answer(head_only=True)).headers["content-length"] == str(SIZE)
     assert (await wire.answer()).body == b"{}"
+
+
+@pytest.mark.parametrize(("host", "used"), [("127.0.0.1", "preadv"), ("127.0.0.2", "sendfile")])
+async def test_a_large_blob_is_copied_for_a_client_on_this_machine_only(
+    address: Address, target: str, monkeypatch: pytest.MonkeyPatch, host: str, used: str
+) -> None:
+    monkeypatch.setattr(sendfile, "LARGE", SIZE)
+    calls = {name: Mock(wraps=getattr(os, name)) for name in ("preadv", "sendfile")}
+    for name, call in calls.items():
+        monkeypatch.setattr(os, name, call)
+    client = socket.create_connection(address, source_address=(host, 0))
+    wire = Wire(*await asyncio.open_connection(sock=client))
+    wire.send(request("GET", target))
+    assert (await wire.answer()).body == DATA
+    assert [name for name, call in calls.items() if call.called] == [used]
 
 
 async def test_answers_that_are_asked_for_at_once_come_in_order(
