@@ -4,7 +4,8 @@ A catalog that was copied, or restored from a backup, must not work on the real 
 deletes could be what the other has just stored.  So the store holds a *marker*, a small blob that
 names the store and a random token, and the catalog holds the same token.  Each term of the janitor
 draws a fresh one: first into the row as `next`, then as a new marker, then as `current`.  A catalog
-neither of whose tokens is the newest marker's does not own the store.
+neither of whose tokens is the newest marker's does not own the store.  The newest is that of the
+latest term: stores tell times to the second, and two terms may begin in one.
 
 First start: row first, marker second; a row whose marker was never confirmed writes it again.
 """
@@ -20,7 +21,7 @@ from registry_storage.catalog import Catalog, ownership
 from registry_storage.catalog.ownership import StoreRow
 from registry_storage.digest import Digest
 from registry_storage.drivers.api import BlobKind, Driver, ForeignData, Mark, StoredBlob
-from registry_storage.errors import StoreMismatch
+from registry_storage.errors import BlobNotFound, StoreMismatch
 
 _RESOLUTIONS = (
     "Configure the catalog that belongs to this store, or, if this catalog shall own it from now "
@@ -70,12 +71,13 @@ class Ownership:
         if row.next_token and _has_token(row, row.next_token, newest):
             # A term that ended between its marker and its row: catch up before the next draw.
             await self._catalog.write(ownership.confirm, row.next_token)
-        await self._confirm(await self._catalog.write(ownership.set_next, secrets.token_hex(16)))
+        await self._confirm(await self._catalog.write(ownership.draw_next, secrets.token_hex(16)))
 
     async def adopt(self) -> None:
         """Claim the store for this catalog, whoever owned it.  What it holds is never swept."""
-        store_id, token = uuid.uuid4().hex, secrets.token_hex(16)
-        await self._confirm(await self._catalog.write(ownership.adopt, store_id, token))
+        terms = [await self._term_of(marker) for marker in await self._markers()]
+        token = _new_token(after=max(terms, default=0))
+        await self._confirm(await self._catalog.write(ownership.adopt, uuid.uuid4().hex, token))
 
     async def _row(self) -> StoreRow | None:
         return await self._catalog.read(ownership.read)
@@ -88,7 +90,7 @@ class Ownership:
         if found is not None:
             raise StoreMismatch(f"the catalog is new, but the store holds {found}. {_RESOLUTIONS}")
         logger.info("nothing is stored here yet: a new store begins (should there be images?)")
-        return await self._catalog.write(ownership.create, uuid.uuid4().hex, secrets.token_hex(16))
+        return await self._catalog.write(ownership.create, uuid.uuid4().hex, _new_token(after=0))
 
     async def _contents(self) -> str | None:
         foreign = self._driver.extension(ForeignData)
@@ -103,7 +105,20 @@ class Ownership:
         return [marker async for marker in self._driver.list_blobs(BlobKind.MARKER)]
 
     async def _newest_marker(self) -> StoredBlob | None:
-        return max(await self._markers(), key=lambda marker: marker.stored_at, default=None)
+        markers = await self._markers()
+        if len(markers) < 2:
+            return markers[0] if markers else None
+        age = {it.location: (await self._term_of(it), it.stored_at, it.location) for it in markers}
+        return max(markers, key=lambda marker: age[marker.location])
+
+    async def _term_of(self, marker: StoredBlob) -> int:
+        """The number of the term that wrote the marker; 0 where it is gone or says none."""
+        try:
+            async with self._driver.read_blob(marker.location) as pieces:
+                content = b"".join([piece async for piece in pieces])
+            return ownership.term_of(json.loads(content)["token"])
+        except (BlobNotFound, ValueError, KeyError, TypeError):
+            return 0
 
     async def _confirm(self, row: StoreRow) -> None:
         """Write the marker of the row's next token, then let the row know, then drop older ones."""
@@ -115,6 +130,10 @@ class Ownership:
         if not await self._catalog.write(ownership.confirm, row.next_token):
             older = [written.location]  # another node has drawn a token meanwhile: ours is void
         await self._driver.delete_blobs(older)
+
+
+def _new_token(after: int) -> str:
+    return ownership.token_of(after + 1, secrets.token_hex(16))
 
 
 def _content(store_id: str, token: str) -> bytes:

@@ -1,11 +1,13 @@
 """Ownership: which driver's store this catalog belongs to.
 
 The driver's newest marker holds the store's id and a token that is one of the two here.  A fresh
-token goes into the row as `next`, then into the driver as a new marker, and is then confirmed.
+token goes into the row as `next`, then into the driver as a new marker, and is then confirmed.  A
+token begins with the number of its term, so that of two markers everybody knows which is newer.
 """
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, null, select, update
@@ -28,6 +30,8 @@ class StoreRow(NamedTuple):
 
 
 _READ = select(store.c.store_id, store.c.current_token, store.c.next_token, store.c.adopted_at)
+_TOKEN = re.compile(r"(?P<term>[0-9]{1,18})\.(?P<secret>.+)")
+
 _CREATE = insert(store).on_conflict_do_nothing()
 _SET_NEXT = update(store).values(next_token=bindparam("token"))
 _CONFIRM = (
@@ -53,15 +57,28 @@ def read(tx: Connection) -> StoreRow | None:
     return StoreRow(*row) if row else None
 
 
+def token_of(term: int, secret: str) -> str:
+    """The token of that term."""
+    return f"{term}.{secret}"
+
+
+def term_of(token: str) -> int:
+    """The number of the token's term; 0 for what is no token."""
+    found = _TOKEN.fullmatch(token)
+    return int(found["term"]) if found else 0
+
+
 def create(tx: Connection, store_id: str, token: str) -> StoreRow:
     """Belong to a new store, whose first marker will hold `token`; who came first wins."""
     tx.execute(_CREATE, {"id": 1, "store_id": store_id, "next_token": token})
     return _the_row(tx)
 
 
-def set_next(tx: Connection, token: str) -> StoreRow:
-    """A marker with `token` is about to be written."""
-    tx.execute(_SET_NEXT, {"token": token})
+def draw_next(tx: Connection, secret: str) -> StoreRow:
+    """A marker is about to be written whose token holds `secret`, of the next term."""
+    row = StoreRow(*tx.execute(_READ.with_for_update()).one())
+    term = 1 + max(term_of(token or "") for token in (row.current_token, row.next_token))
+    tx.execute(_SET_NEXT, {"token": token_of(term, secret)})
     return _the_row(tx)
 
 

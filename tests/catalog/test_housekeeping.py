@@ -203,9 +203,22 @@ async def test_a_store_is_created_once_and_its_tokens_follow_each_other(catalog:
     assert (await catalog.write(ownership.create, "late", "x")).store_id == "store"
     assert await catalog.write(ownership.confirm, "1")
     assert await catalog.read(ownership.read) == StoreRow("store", "1", None, None)
-    assert (await catalog.write(ownership.set_next, "2")).next_token == "2"
+    assert (await catalog.write(ownership.draw_next, "a")).next_token == "1.a"
     assert not await catalog.write(ownership.confirm, "1")
-    assert await catalog.write(ownership.confirm, "2")
+    assert await catalog.write(ownership.confirm, "1.a")
+
+
+async def test_every_term_has_a_number_of_its_own(catalog: Catalog) -> None:
+    await catalog.write(ownership.create, "store", ownership.token_of(7, "a"))
+    tokens = [(await catalog.write(ownership.draw_next, "same")).next_token for _ in range(2)]
+    assert tokens == ["8.same", "9.same"]
+    await catalog.write(ownership.confirm, "9.same")
+    assert (await catalog.write(ownership.draw_next, "b")).next_token == "10.b"
+
+
+@pytest.mark.parametrize("text", ["", "b" * 32, "7", ".a", "-1.a", "7."])
+def test_what_is_no_token_is_of_no_term(text: str) -> None:
+    assert ownership.term_of(text) == 0
 
 
 async def test_adopting_another_store_forgets_the_one_before(catalog: Catalog) -> None:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from registry_storage import Readiness, Registry
 from registry_storage.catalog import Catalog, ownership
+from registry_storage.drivers.api import BlobKind, Buffers, Driver, Mark, StoredBlob
+from registry_storage.drivers.wrappers.base import DelegatingDriver
 from registry_storage.errors import StoreMismatch
 from registry_storage.ownership import Ownership
 from registry_storage.plugins import open_driver
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def url(directory: Path, name: str = "catalog") -> str:
@@ -134,7 +141,7 @@ async def test_a_term_that_died_half_way_is_taken_up(
 ) -> None:
     async with Node(root, url(tmp_path)) as node:
         await node.ownership.verify()
-        await node.catalog.write(ownership.set_next, "a" * 32)
+        await node.catalog.write(ownership.draw_next, "a" * 32)
         if write_marker:
             await _write_marker_only(node)
     async with Node(root, url(tmp_path)) as node:
@@ -153,6 +160,67 @@ async def _write_marker_only(node: Node) -> None:
 
 async def _nothing(*_args: object) -> bool:
     return True
+
+
+class Timeless(DelegatingDriver):
+    """Tells the same time for everything, lists in either order, and may fail to delete."""
+
+    def __init__(self, inner: Driver, *, newest_first: bool) -> None:
+        super().__init__(inner)
+        self._written: list[str] = []
+        self._newest_first = newest_first
+        self.deletes = True
+
+    async def put_blob(self, blob_id: str, data: Buffers, mark: Mark | None) -> StoredBlob:
+        blob = await super().put_blob(blob_id, data, mark)
+        self._written.append(blob.location)
+        return replace(blob, stored_at=NOON)
+
+    async def list_blobs(self, kind: BlobKind | None = None) -> AsyncIterator[StoredBlob]:
+        found = [blob async for blob in self.inner.list_blobs(kind)]
+        found.sort(key=lambda blob: self._written.index(blob.location), reverse=self._newest_first)
+        for blob in found:
+            yield replace(blob, stored_at=NOON)
+
+    async def delete_blobs(self, locations: Sequence[str]) -> None:
+        if self.deletes:
+            await super().delete_blobs(locations)
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_the_latest_of_several_terms_in_one_second_counts(
+    root: Path, tmp_path: Path, newest_first: bool
+) -> None:
+    """The older markers stay: whoever should have dropped them died."""
+    async with Node(root, url(tmp_path)) as node:
+        driver = Timeless(node.driver, newest_first=newest_first)
+        driver.deletes = False
+        bond = Ownership(driver, node.catalog)
+        await bond.verify()
+        for terms in range(2, 12):
+            await bond.begin_term()
+            assert len([marker async for marker in driver.list_blobs(BlobKind.MARKER)]) == terms
+            assert await bond.owns()
+        driver.deletes = True
+        await bond.begin_term()
+        assert len([marker async for marker in driver.list_blobs(BlobKind.MARKER)]) == 1
+        await bond.verify()
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_an_adoption_counts_though_older_markers_of_that_second_stay(
+    root: Path, tmp_path: Path, newest_first: bool
+) -> None:
+    async with Node(root, url(tmp_path)) as old, Node(root, url(tmp_path, "new")) as new:
+        driver = Timeless(old.driver, newest_first=newest_first)
+        before, after = Ownership(driver, old.catalog), Ownership(driver, new.catalog)
+        await before.verify()
+        for _ in range(3):
+            await before.begin_term()
+        driver.deletes = False
+        await after.adopt()
+        assert await after.owns()
+        assert not await before.owns()
 
 
 async def test_a_first_start_that_died_before_its_marker_is_taken_up(
