@@ -66,8 +66,12 @@ async def _serve(settings: Settings, sockets: Sequence[socket]) -> None:
             await starting
         return
     service = starting.result()
-    port = sockets[0].getsockname()[1]
-    log.info("%s", banner(settings, Address(settings.http.addr.host, port)))
+    address = Address(settings.http.addr.host, sockets[0].getsockname()[1])
+    log.info("%s", banner(settings, address))
+    if settings.auth.hub is not None and settings.role.has_hub:
+        from registry_server.hub.first_admin import announce_first_admin
+
+        await announce_first_admin(settings, address)
     await waiting
     log.info("ending: requests under way have %g s", settings.http.draintimeout)
     await service.drain()

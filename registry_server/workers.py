@@ -82,7 +82,11 @@ def _open_and_close(settings: Settings) -> None:
 
     async def once() -> None:
         async with AsyncExitStack() as resources:
-            await open_halves(settings, resources)
+            _, hub = await open_halves(settings, resources)
+        if hub is not None:
+            from registry_server.hub.first_admin import announce_first_admin
+
+            await announce_first_admin(settings, settings.http.addr)
 
     asyncio.run(once())
 

@@ -16,6 +16,6 @@ Whatever changes an account says so in the audit log, in the same transaction.
 
 from __future__ import annotations
 
-from registry_server.hub.accounts.service import Accounts, open_accounts
+from registry_server.hub.accounts.service import Accounts, open_accounts, open_by_operator
 
-__all__ = ["Accounts", "open_accounts"]
+__all__ = ["Accounts", "open_accounts", "open_by_operator"]

@@ -16,9 +16,12 @@ from registry_server.hub.accounts.second_factor import SecondFactor
 from registry_server.hub.accounts.sessions import Sessions
 from registry_server.hub.accounts.signing_in import SignIn
 from registry_server.hub.accounts.users import Users
-from registry_server.limits import LoginLimit
+from registry_server.hub.database import open_database
+from registry_server.limits import Limits, LoginLimit
+from registry_server.settings import Settings
 from registry_server.settings.hub import HubSettings
 from registry_storage.databases import Database
+from registry_storage.errors import ConfigurationInvalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,18 @@ class Accounts:
     robots: Robots
 
 
+async def open_by_operator(settings: Settings, resources: AsyncExitStack) -> Accounts:
+    """Open the hub's database for a command, which may run while the hub is served.
+
+    Raises `ConfigurationInvalid`, `CatalogError`, `CatalogUnavailable`, `NoSpace`.
+    """
+    if settings.auth.hub is None:
+        raise ConfigurationInvalid("auth.hub: there is no hub; set it (REGISTRY_AUTH=hub)")
+    database = await open_database(settings)
+    resources.push_async_callback(database.close)
+    return open_accounts(database, settings.auth.hub, Limits.of_process().logins, resources)
+
+
 def open_accounts(
     database: Database,
     settings: HubSettings,
@@ -45,7 +60,7 @@ def open_accounts(
     """Those of an open database; what has to be closed again goes to `resources`."""
     passwords = Passwords(settings.passwords.minlength)
     resources.callback(passwords.close)
-    users = Users(database, passwords, settings.registration)
+    users = Users(database, passwords, settings.registration, limit)
     sessions = Sessions(database, settings.sessions)
     second_factor = SecondFactor(database, settings.service)
     links = Links(database, passwords)

@@ -14,6 +14,7 @@ from registry_server.hub.names import parse_account_name
 from registry_server.hub.records import audit, users
 from registry_server.hub.records.audit import By, Deed
 from registry_server.hub.records.users import NewUser, User
+from registry_server.limits import LoginLimit
 from registry_server.settings.hub import DirectorySettings, OpenIDSettings
 from registry_storage.databases import Database
 
@@ -22,10 +23,15 @@ class Users:
     """Makes, finds, changes and disables them."""
 
     def __init__(
-        self, database: Database, passwords: Passwords, registration: Literal["closed", "open"]
+        self,
+        database: Database,
+        passwords: Passwords,
+        registration: Literal["closed", "open"],
+        limit: LoginLimit,
     ) -> None:
         self._database = database
         self._passwords = passwords
+        self._limit = limit
         self._registration = registration
 
     async def create(
@@ -55,9 +61,13 @@ class Users:
     async def register(
         self, by: By, name: str, password: str, full_name: str = "", email: str = ""
     ) -> User:
-        """Somebody makes an account for themselves.  Raises `Conflict` where nobody may."""
+        """Somebody makes an account for themselves.
+
+        Raises `Conflict` where nobody may, `Invalid`, `Taken`, `TooManyLogins`.
+        """
         if self._registration != "open":
             raise Conflict("accounts are made by administrators here; ask one for an invitation")
+        self._limit.charge(by.origin, "")
         return await self.create(by, name, password, full_name=full_name, email=email)
 
     async def take_over(self, by: By, name: str, hashed: str) -> User:
