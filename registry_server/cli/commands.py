@@ -13,6 +13,9 @@ from rich.console import Console
 
 from registry_server.cli.drivers import drivers
 from registry_server.cli.options import ConfigPath, options
+from registry_server.cli.robots import robots
+from registry_server.cli.tokens import tokens
+from registry_server.cli.users import users
 from registry_server.operations import logging as server_logging
 from registry_server.settings import Configuration, Role, Settings, load
 from registry_storage.drivers.api import RepairProgress
@@ -26,6 +29,9 @@ app = typer.Typer(
 config = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
 app.add_typer(config, name="config")
 app.add_typer(drivers, name="drivers")
+app.add_typer(users, name="user")
+app.add_typer(robots, name="robot")
+app.add_typer(tokens, name="token")
 
 log = logging.getLogger("registry_server")
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from registry_server.cli.options import ConfigPath
+from registry_server.cli.output import print_table
 from registry_server.settings import Settings, load
 from registry_storage import Driver, describe_drivers, open_driver
 from registry_storage.drivers.api import MiB, PartLimits
 from registry_storage.maintenance.probe import probe
 from registry_storage.plugins import DriverDescription, extensions_of
-
-_AS_WIDE_AS_NEEDED = 10_000
 
 drivers = typer.Typer(invoke_without_command=True, help="Look at the storage drivers.")
 
@@ -25,25 +22,19 @@ def list_drivers(context: typer.Context) -> None:
     """List the storage drivers that are installed; `check` tries the configured one."""
     if context.invoked_subcommand is not None:
         return
-    table = Table()
-    for heading in ("driver", "package", "parts", "extensions", "keys", "state"):
-        table.add_column(heading, overflow="fold")
-    for driver in describe_drivers():
-        table.add_row(
-            driver.name,
-            f"{driver.distribution} {driver.version}",
-            _told(driver.limits) if driver.limits else "",
-            ", ".join(driver.extensions),
-            ", ".join(driver.config_keys),
-            _state(driver),
-        )
-    _console().print(table)
+    headings = ("driver", "package", "parts", "extensions", "keys", "state")
+    print_table(headings, map(_row, describe_drivers()))
 
 
-def _console() -> Console:
-    """A terminal as wide as it is; what goes elsewhere is never broken, let alone cut."""
-    console = Console()
-    return console if console.is_terminal else Console(width=_AS_WIDE_AS_NEEDED)
+def _row(driver: DriverDescription) -> tuple[str, ...]:
+    return (
+        driver.name,
+        f"{driver.distribution} {driver.version}",
+        _told(driver.limits) if driver.limits else "",
+        ", ".join(driver.extensions),
+        ", ".join(driver.config_keys),
+        _state(driver),
+    )
 
 
 @drivers.command()

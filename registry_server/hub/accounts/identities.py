@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from sqlalchemy import Connection
 
+from registry_server.hub.accounts.checks import MAX_DESCRIPTION
 from registry_server.hub.errors import HubError, Invalid, Taken
 from registry_server.hub.names import MAX_LENGTH, is_account_name
 from registry_server.hub.records import audit, identities, members, namespaces, users
@@ -88,8 +89,9 @@ def arrive(tx: Connection, identity: ExternalIdentity, here: Standing, *, may_cr
     if here.is_admin is not None and here.is_admin != user.is_admin:
         users.set_admin(tx, user.id, here.is_admin)
         _record(tx, user.name, "user.admin-set", {"is_admin": here.is_admin})
-    if (user.full_name, user.email) != (identity.full_name, identity.email):
-        users.describe(tx, user.id, identity.full_name, identity.email)
+    described = _plain(identity.full_name), _plain(identity.email)
+    if (user.full_name, user.email) != described:
+        users.describe(tx, user.id, *described)
     members.follow(tx, user.id, identity.issuer, _of_organisations(tx, here.roles))
     found = users.get(tx, user.id)
     assert found is not None
@@ -121,6 +123,11 @@ def account_name(text: str) -> str:
     if not is_account_name(name):
         raise Invalid(f"{text[:MAX_LENGTH]!r} cannot be made the name of an account")
     return name
+
+
+def _plain(text: str) -> str:
+    """What is left of a text that others wrote when it is a line."""
+    return "".join(character for character in text if character.isprintable())[:MAX_DESCRIPTION]
 
 
 def _record(tx: Connection, name: str, action: str, details: Mapping[str, object]) -> None:

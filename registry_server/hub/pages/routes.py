@@ -210,7 +210,7 @@ def _login_page(
     call: Call, following: str, *, name: str = "", error: Exception | None = None
 ) -> web.Response:
     oidc = call.hub.settings.oidc
-    values = {
+    values: dict[str, Any] = {
         "next": local_path(following),
         "name": name,
         "provider": oidc.name if oidc is not None else "",
