@@ -30,11 +30,12 @@ def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **settings}
 
 
-def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of `registry-server` that ends by itself."""
+def run(*arguments: str, told: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of `registry-server` that ends by itself; `told` is its standard input."""
     return subprocess.run(
         [*COMMAND, *arguments],
         env=clean_environment(settings),
+        input=told,
         capture_output=True,
         text=True,
         timeout=SECONDS,

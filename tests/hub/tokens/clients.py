@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+import aiohttp
 import jwt
-
-from tests.hub.conftest import Served
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = b"{}"
@@ -43,18 +42,22 @@ class Answer:
 class Client:
     """One that knows a name and a secret, or neither."""
 
-    served: Served
+    session: aiohttp.ClientSession
+    url: str
+    """Of the registry."""
     name: str = ""
     secret: str = ""
+    hub_url: str = ""
+    """Of the hub, where that is another."""
 
     async def send(
         self, method: str, target: str, *, data: bytes | None = None, **headers: str
     ) -> Answer:
         """Any request; `content_type="…"` is the header `Content-Type`."""
         fields = {name.replace("_", "-"): value for name, value in headers.items()}
-        url = f"{self.served.url}{target}"
-        async with self.served.client.request(
-            method, url, data=data, headers=fields, allow_redirects=False
+        base = self.url if target.startswith("/v2/") else self.hub_url or self.url
+        async with self.session.request(
+            method, f"{base}{target}", data=data, headers=fields, allow_redirects=False
         ) as answer:
             body = await answer.read()
             found = {name.lower(): value for name, value in answer.headers.items()}

@@ -46,7 +46,7 @@ class World:
 
     def client(self, name: str = "", secret: str = PASSWORD) -> Client:
         """Somebody's client; without a name nobody's in particular."""
-        return Client(self.served, name, secret if name else "")
+        return Client(self.served.client, self.served.url, name, secret if name else "")
 
     @property
     def robot(self) -> Client:

@@ -164,7 +164,8 @@ async def test_a_login_asks_for_nothing_but_a_refresh_token(world: World) -> Non
 async def test_wrong_credentials_are_never_an_anonymous_login(world: World) -> None:
     """Else a typing error would look like a private image that is not there."""
     for name, secret in (("ann", "wrong"), ("nobody", PASSWORD), ("ann", ""), ("", PASSWORD)):
-        answer = await Client(world.served, name, secret).get("repository:ann/open:pull")
+        client = Client(world.served.client, world.served.url, name, secret)
+        answer = await client.get("repository:ann/open:pull")
         assert refused(answer), (name, answer)
 
 
