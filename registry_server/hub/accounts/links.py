@@ -129,7 +129,8 @@ class Links:
 
         Raises `Unknown`, and as long as the link stays good `Invalid`, `Taken`, `TooManyLogins`.
         """
-        await self.find(secret)
+        if (await self.find(secret)).user is not None:
+            raise _gone()
         parse_account_name(name)
         self._passwords.check(password, name)
         new = NewUser(name, await self._passwords.hash(password))
@@ -138,7 +139,9 @@ class Links:
     async def set_password(self, secret: str, password: str, origin: str = "") -> User:
         """Let the password of the link's account be that.  Raises as `accept`."""
         shown = await self.find(secret)
-        self._passwords.check(password, shown.user or "")
+        if shown.user is None:
+            raise _gone()
+        self._passwords.check(password, shown.user)
         hashed_password = await self._passwords.hash(password)
         return await self._database.write(_set_password, hashed(secret), hashed_password, origin)
 

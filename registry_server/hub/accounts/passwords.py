@@ -67,7 +67,7 @@ class Passwords:
             raise Invalid(f"a password has at most {MAX_LENGTH} characters")
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in password):
             raise Invalid("a password has no control characters: clients could not send it")
-        if len(set(password)) < LEAST_DIFFERENT or name.lower() in (password.lower(), ""):
+        if len(set(password)) < LEAST_DIFFERENT or name.lower() == password.lower():
             raise Invalid("this password is too easy to guess; choose another")
 
     async def hash(self, password: str) -> str:

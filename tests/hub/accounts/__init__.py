@@ -1,0 +1,1 @@
+"""Accounts: who people and programs are, how they show it, and how long that holds."""
