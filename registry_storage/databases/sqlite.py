@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -146,8 +146,13 @@ def _lock(resources: ExitStack, path: Path) -> WritersLock:
 
 
 def _make_private_file(path: Path) -> None:
-    """An empty file is an empty database; the files beside it get the same mode."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    """An empty file is an empty database; the files beside it get the same mode.
+
+    One that is there is not even opened: closing it would take away the locks that SQLite holds on
+    it for this process (POSIX), and then another process deletes the log that this one writes to.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(directory)

@@ -30,6 +30,10 @@ def path_of(catalog: Catalog) -> Path:
     return Path(make_url(catalog.url).database or "")
 
 
+def log_of(catalog: Catalog) -> os.stat_result:
+    return os.stat(f"{path_of(catalog)}-wal")
+
+
 def log_size(catalog: Catalog) -> int:
     """Bytes of the write-ahead log."""
     return Path(f"{path_of(catalog)}-wal").stat().st_size
@@ -276,6 +280,36 @@ async def test_another_process_of_this_host_may_join(sqlite_catalog: Catalog) ->
     await push_blob(other, "layer")
     assert await sqlite_catalog.pulls.blob(REPOSITORY, digest("layer")) is not None
     await other.close()
+
+
+VISITOR = """
+import asyncio, sys
+from registry_storage.catalog import Catalog
+
+async def visit(url):
+    await (await Catalog.open(url)).close()
+
+asyncio.run(visit(sys.argv[1]))
+"""
+
+
+async def test_opening_it_twice_keeps_what_tells_other_processes_of_it(
+    sqlite_catalog: Catalog, sqlite_url: str
+) -> None:
+    """Closing any descriptor of a file takes away all locks that its process has there.  Then
+    another process would delete the log, with all that is written to it later."""
+    await sqlite_catalog.write(event_number, 1)
+    assert await recorded(sqlite_catalog) == [1]
+    await (await Catalog.open(sqlite_url)).close()
+    log = log_of(sqlite_catalog).st_ino
+    other = await asyncio.create_subprocess_exec(sys.executable, "-c", VISITOR, sqlite_url)
+    assert await other.wait() == 0
+    assert log_of(sqlite_catalog).st_ino == log
+    await sqlite_catalog.write(event_number, 2)
+    await sqlite_catalog.close()
+    reopened = await Catalog.open(sqlite_url)
+    assert await recorded(reopened) == [1, 2]
+    await reopened.close()
 
 
 async def test_a_link_to_the_file_leads_to_the_same_lock(
