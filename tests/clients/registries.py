@@ -49,6 +49,8 @@ class Registry:
     """Host and port, as in the name of an image."""
     wire: Wire
     log: Path
+    config: Path
+    """Its configuration, for commands about its accounts."""
 
     def name(self, repository: str, reference: str = "latest") -> str:
         """An image's full name, by tag or by digest."""
@@ -80,13 +82,13 @@ def running_registry(
     if login:
         config["auth"] = {"htpasswd": _logins(folder, rules)}
     elif auth:
-        config["auth"] = auth
+        config |= {"auth": auth, "data": {"directory": str(folder)}}
     server.config = yaml.safe_dump(config)
     server.start()
     try:
         account = (USER, PASSWORD) if login else None
         wire = Wire(server.url, tls.certificate if tls else None, account)
-        yield Registry(host, wire, server.log)
+        yield Registry(host, wire, server.log, folder / "config.yml")
     finally:
         server.stop()
 
