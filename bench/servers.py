@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import bcrypt
@@ -217,6 +218,8 @@ def _wait_until_ready(server: Server, process: subprocess.Popen[bytes], log: Pat
             with urllib.request.urlopen(request, timeout=10):
                 return
         except (urllib.error.URLError, ConnectionError) as error:
+            if getattr(error, "code", None) == HTTPStatus.UNAUTHORIZED:
+                return
             if process.poll() is not None or time.monotonic() > deadline:
                 end = log.read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"{server.name} does not answer ({error}):\n{end}") from error

@@ -1,35 +1,33 @@
-"""What checking a token costs a pull: the same manifest from an open server and behind tokens."""
+"""What checking a token costs a pull: the same manifest from an open server and behind the hub."""
 
 from __future__ import annotations
 
+import base64
 import json
 import statistics
-import time
+import subprocess
+import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-
-import jwt
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
-from jwt.algorithms import ECAlgorithm
 
 from bench.client import push_image
 from bench.content import MANIFEST_TYPE, Image
-from bench.servers import Access, Server, ours
+from bench.servers import PASSWORD, USER, Server, ours
 from bench.tools import wrk
 
-REPOSITORY = "bench/manifest"
+REPOSITORY = f"{USER}/manifest"
 ROUNDS = 5
 CONNECTIONS = 16
-HOUR = 3600
+
+_ACCOUNTS = {"hub": {"tokens": {"lifetime": "1h"}}}
 
 
 def cpu_per_request(scratch: Path, seconds: int) -> tuple[float, float]:
     """CPU seconds for each GET of a manifest: of the open server, and of the one with tokens."""
-    with (
-        _server(scratch, "open", ({"none": {}}, None)) as open_server,
-        _server(scratch, "token", _tokens(scratch)) as guarded,
-    ):
+    with _open_server(scratch) as open_server, _guarded_server(scratch) as guarded:
         servers = (open_server, guarded)
         turns = [[_measure(server, seconds) for server in servers] for _ in range(ROUNDS)]
     plain, checked = zip(*turns, strict=True)
@@ -37,11 +35,36 @@ def cpu_per_request(scratch: Path, seconds: int) -> tuple[float, float]:
 
 
 @contextmanager
-def _server(scratch: Path, name: str, access: Access) -> Iterator[Server]:
-    with ours(scratch, workers=1, name=f"token-manifest-{name}", access=access) as server:
-        with server.connect() as connection:
-            push_image(connection, REPOSITORY, "latest", Image.make("manifest"))
+def _open_server(scratch: Path) -> Iterator[Server]:
+    with ours(scratch, workers=1, name="token-open", access=({"none": {}}, None)) as server:
+        _push(server)
         yield server
+
+
+@contextmanager
+def _guarded_server(scratch: Path) -> Iterator[Server]:
+    """With an account, and a token that its owner got, as docker gets it."""
+    with ours(scratch, workers=1, name="token-hub", access=(_ACCOUNTS, None)) as server:
+        config = str(server.root.parent / "config.yml")
+        create = (sys.executable, "-m", "registry_server", "user", "create", USER, config)
+        subprocess.run([*create, "--password-stdin"], input=PASSWORD, text=True, check=True)
+        guarded = replace(server, authorization=f"Bearer {_token(server)}")
+        _push(guarded)
+        yield guarded
+
+
+def _token(server: Server) -> str:
+    login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    url = f"{server.url}/token?service=registry&scope=repository:{REPOSITORY}:pull,push"
+    request = urllib.request.Request(url, headers={"Authorization": f"Basic {login}"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        token: str = json.load(answer)["token"]
+    return token
+
+
+def _push(server: Server) -> None:
+    with server.connect() as connection:
+        push_image(connection, REPOSITORY, "latest", Image.make("manifest"))
 
 
 def _measure(server: Server, seconds: int) -> float:
@@ -51,18 +74,3 @@ def _measure(server: Server, seconds: int) -> float:
     before = server.cpu_seconds()
     load = wrk(url, connections=CONNECTIONS, seconds=seconds, headers=headers)
     return (server.cpu_seconds() - before) / load.requests
-
-
-def _tokens(scratch: Path) -> Access:
-    """The section of the configuration, and a token for all of the benchmark."""
-    key = generate_private_key(SECP256R1())
-    public = {**ECAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": "bench"}
-    file = scratch / "token-manifest.jwks"
-    file.write_text(json.dumps({"keys": [public]}))
-    now = int(time.time())
-    access = [{"type": "repository", "name": REPOSITORY, "actions": ["pull", "push"]}]
-    claims = {"iss": "bench", "sub": "bench", "aud": "bench", "jti": "1", "access": access}
-    times = {"iat": now, "nbf": now, "exp": now + HOUR}
-    token = jwt.encode({**claims, **times}, key, "ES256", {"kid": "bench"})
-    settings = {"realm": "http://127.0.0.1/token", "service": "bench", "issuer": "bench"}
-    return {"token": {**settings, "jwks": str(file)}}, f"Bearer {token}"
