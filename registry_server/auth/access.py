@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from registry_server.limits import TooManyLogins as TooManyLogins
+
 
 class Action(StrEnum):
     """What a request wants to do to a repository."""
@@ -79,14 +81,6 @@ class CredentialsRefused(Exception):
     def told(self) -> str:
         """What a client is told: of passwords, the same whatever was wrong with them."""
         return "the user name or the password is wrong"
-
-
-class TooManyLogins(Exception):
-    """Passwords are being tried too fast; `retry_after` is in seconds."""
-
-    def __init__(self, retry_after: int) -> None:
-        self.retry_after = retry_after
-        super().__init__(f"too many logins; try again in {retry_after} s")
 
 
 class Access(ABC):
