@@ -138,6 +138,10 @@ class Access(ABC):
         """What the catalog shows them; None: `may_see` tells that of each repository."""
         return None
 
+    def may_follow(self, subject: Subject, new_name: str) -> bool:
+        """Whether who may pull by a repository's old name may do so now that it has a new one."""
+        return self.decide(subject, new_name, Action.PULL).allowed
+
     def may_see(self, subject: Subject, repository: str) -> bool:
         """Whether the catalog shows them that repository."""
         return self.decide(subject, repository, Action.PULL).allowed

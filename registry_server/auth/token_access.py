@@ -23,7 +23,8 @@ from registry_server.auth.access import (
     Subject,
 )
 from registry_server.auth.key_sources import ConfiguredKeys, KeySource
-from registry_server.auth.tokens import LEEWAY, KeyUnknown, Token, TokenRefused, Verifier
+from registry_server.auth.signed import LEEWAY, KeyUnknown, TokenRefused
+from registry_server.auth.tokens import Token, Verifier
 from registry_server.settings.hub import HubSettings
 from registry_server.settings.model import TokenSettings
 
@@ -53,13 +54,16 @@ class TokenAccess(Access):
     """Tokens of one issuer, for one service.
 
     `realm` is the URL that clients get them at; a path is one of this server, by whatever name a
-    client reaches it.
+    client reaches it.  Who `knows_renames` grants an old name only for the sake of the new one.
     """
 
     is_open = False
 
-    def __init__(self, verifier: Verifier, realm: str, keys: KeySource) -> None:
+    def __init__(
+        self, verifier: Verifier, realm: str, keys: KeySource, *, knows_renames: bool = False
+    ) -> None:
         self._verifier = verifier
+        self._knows_renames = knows_renames
         self._realm = realm
         self._keys = keys
         self._remembered: dict[str, tuple[Subject, float]] = {}
@@ -83,7 +87,7 @@ class TokenAccess(Access):
     ) -> TokenAccess:
         """By the tokens of a hub, whose keys are `keys`."""
         verifier = Verifier(settings.issuer, settings.service, HUB_ALGORITHMS, clock)
-        return cls(verifier, f"{settings.url or ''}{TOKEN_PATH}", keys)
+        return cls(verifier, f"{settings.url or ''}{TOKEN_PATH}", keys, knows_renames=True)
 
     async def start(self) -> None:
         await self._keys.start()
@@ -160,6 +164,9 @@ class TokenAccess(Access):
 
     def may_see(self, subject: Subject, repository: str) -> bool:
         return isinstance(subject, TokenSubject) and subject.may_list
+
+    def may_follow(self, subject: Subject, new_name: str) -> bool:
+        return self._knows_renames or super().may_follow(subject, new_name)
 
     def challenge(self, subject: Subject | None, scopes: Sequence[Scope], authority: str) -> str:
         realm = f"{authority}{self._realm}" if self._realm.startswith("/") else self._realm
