@@ -13,7 +13,8 @@ from registry_server.auth import ANONYMOUS, Action, TokenAccess
 from registry_server.auth import key_sources as key_sources_module
 from registry_server.auth import token_access as token_access_module
 from registry_server.auth.key_sources import RemoteKeys
-from registry_server.auth.tokens import KeyUnknown, TokenRefused, Verifier
+from registry_server.auth.signed import KeyUnknown, TokenRefused
+from registry_server.auth.tokens import Verifier
 from registry_server.settings.model import TokenSettings
 from registry_storage.errors import ConfigurationInvalid
 from tests.services.tokens import Signer, TokenServer, access, encode, jwks, token_server

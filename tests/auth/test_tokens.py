@@ -24,16 +24,8 @@ from hypothesis import strategies as st
 from registry_server.auth import Action, CredentialsRefused
 from registry_server.auth.access import Listing
 from registry_server.auth.keys import Keys, libtrust_id, parse_certificates, parse_jwks, thumbprint
-from registry_server.auth.tokens import (
-    GRACE,
-    LEEWAY,
-    MAX_SCOPES,
-    MAX_TOKEN_LENGTH,
-    KeyUnknown,
-    Token,
-    TokenRefused,
-    Verifier,
-)
+from registry_server.auth.signed import LEEWAY, MAX_TOKEN_LENGTH, KeyUnknown, TokenRefused
+from registry_server.auth.tokens import GRACE, MAX_SCOPES, Token, Verifier
 from tests.services.tokens import ISSUER, SERVICE, Signer, access, encode, jwks
 
 ALGORITHMS = frozenset({"ES256", "RS256", "EdDSA"})

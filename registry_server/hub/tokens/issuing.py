@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import jwt
 
 from registry_server.auth.access import Action
-from registry_server.auth.tokens import MAX_TOKEN_LENGTH
+from registry_server.auth.signed import MAX_TOKEN_LENGTH
 from registry_server.hub.callers import Caller
 from registry_server.hub.tokens.keys import SigningKeys
 from registry_server.hub.tokens.scopes import TooManyScopes, Wanted

@@ -24,7 +24,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from registry_server.auth.keys import Keys, as_jwk, libtrust_id, thumbprint, trusted
-from registry_server.auth.tokens import GRACE, LEEWAY
+from registry_server.auth.signed import LEEWAY
+from registry_server.auth.tokens import GRACE
 from registry_server.hub.records import keys as records
 from registry_server.hub.records.keys import KeyRing, KeyRow, NewKey, Schedule
 from registry_server.settings.hub import HubTokenSettings

@@ -11,7 +11,8 @@ import jwt
 import pytest
 
 from registry_server.auth.access import Action
-from registry_server.auth.tokens import MAX_TOKEN_LENGTH, Token, TokenRefused, Verifier
+from registry_server.auth.signed import MAX_TOKEN_LENGTH, TokenRefused
+from registry_server.auth.tokens import Token, Verifier
 from registry_server.hub.callers import ANONYMOUS, Caller, Kind, Via
 from registry_server.hub.database import SCHEMA
 from registry_server.hub.roles import Limit, Role
