@@ -27,6 +27,19 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
+class NewRefreshToken:
+    """A login that has just happened."""
+
+    id: str
+    hash: bytes
+    holder: Holder
+    service: str
+    client_id: str
+    lifetime: int
+    """Milliseconds from its last use."""
+
+
+@dataclass(frozen=True, slots=True)
 class RefreshToken:
     """A login as its holder may see it."""
 
@@ -64,30 +77,21 @@ _USED = (
 _EXPIRED = delete(table).where(table.c.expires_at <= db_now())
 
 
-def add(
-    tx: Connection,
-    holder: Holder,
-    *,
-    token_id: str,
-    hashed: bytes,
-    service: str,
-    client_id: str,
-    lifetime: int,
-) -> None:
-    """A new one, good for `lifetime` milliseconds from its last use."""
+def add(tx: Connection, new: NewRefreshToken) -> None:
+    """Keep it."""
     values = {
-        "id": token_id,
-        "hash": hashed,
-        "user_id": holder.user_id,
-        "robot_id": holder.robot_id,
-        "access_token_id": holder.access_token_id,
-        "service": service,
-        "client_id": client_id,
-        "expires_at": db_now() + lifetime,
+        "id": new.id,
+        "hash": new.hash,
+        "user_id": new.holder.user_id,
+        "robot_id": new.holder.robot_id,
+        "access_token_id": new.holder.access_token_id,
+        "service": new.service,
+        "client_id": new.client_id,
+        "expires_at": db_now() + new.lifetime,
     }
     tx.execute(insert(table).values(values))
     tx.execute(_EXPIRED)
-    _push_out(tx, _of_account(holder))
+    _push_out(tx, _of_account(new.holder))
 
 
 def find(tx: Connection, hashed: bytes) -> tuple[RefreshToken, int] | None:

@@ -20,6 +20,7 @@ from registry_server.auth.access import CredentialsRefused
 from registry_server.auth.basic import parse_basic
 from registry_server.auth.token_access import KEYS_PATH, TOKEN_PATH
 from registry_server.hub.callers import ANONYMOUS, Caller
+from registry_server.hub.records.audit import By
 from registry_server.hub.tokens.scopes import TooManyScopes, Wanted, parse_scopes
 from registry_server.hub.web.policies import Policy
 from registry_server.hub.web.problems import Problem
@@ -179,8 +180,9 @@ async def _give(
         "scope": " ".join(issued.granted),
     }
     if ask.is_offline and not caller.is_anonymous:
+        by = By(caller.name, call.origin, call.request_id)
         document["refresh_token"] = refresh_token or await hub.refresh_tokens.issue(
-            caller, hub.settings.service, ask.client
+            by, caller, hub.settings.service, ask.client
         )
     return web.json_response(document)
 

@@ -10,10 +10,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, Protocol
 
+from sqlalchemy import Connection
+
 from registry_server.auth.access import CredentialsRefused
 from registry_server.hub.callers import Caller, Kind, Via
+from registry_server.hub.errors import Unknown
+from registry_server.hub.records import audit
 from registry_server.hub.records import refresh_tokens as records
-from registry_server.hub.records.refresh_tokens import Holder
+from registry_server.hub.records.audit import By, Deed
+from registry_server.hub.records.refresh_tokens import Holder, NewRefreshToken, RefreshToken
+from registry_server.hub.records.users import User
 from registry_server.hub.secrets import Prefix, hashed, is_secret, new_id, new_secret
 from registry_server.settings.hub import HubTokenSettings
 from registry_storage.databases import Database
@@ -48,19 +54,26 @@ class RefreshTokens:
         self._accounts = accounts
         self._lifetime = round(1000 * settings.refresh)
 
-    async def issue(self, caller: Caller, service: str, client_id: str) -> str:
+    async def issue(self, by: By, caller: Caller, service: str, client_id: str) -> str:
         """A new one for a user or a robot that has just logged in."""
         secret = new_secret(Prefix.REFRESH_TOKEN)
-        await self._database.write(
-            records.add,
-            _holder(caller),
-            token_id=new_id(),
-            hashed=hashed(secret),
-            service=service,
-            client_id=client_id,
-            lifetime=self._lifetime,
+        new = NewRefreshToken(
+            new_id(), hashed(secret), _holder(caller), service, client_id, self._lifetime
         )
+        await self._database.write(_issue, by, caller, new)
         return secret
+
+    async def of_user(self, user: User) -> list[RefreshToken]:
+        """A user's, the newest first."""
+        return await self._database.read(records.of_user, user.id)
+
+    async def revoke(self, by: By, user: User, token_id: str) -> None:
+        """It is no longer good.  Raises `Unknown`."""
+        await self._database.write(_revoke, by, user, token_id)
+
+    async def revoke_all(self, by: By, user: User) -> None:
+        """None of a user's is good any longer."""
+        await self._database.write(_revoke_all, by, user)
 
     async def redeem(self, secret: str, origin: str) -> Caller:
         """Whose it is.  `origin` is the address that it came from.
@@ -83,6 +96,27 @@ class RefreshTokens:
             return await self._accounts.current(Kind.ROBOT, holder.robot_id, "")
         assert holder.user_id is not None
         return await self._accounts.current(Kind.USER, holder.user_id, holder.access_token_id or "")
+
+
+def _issue(tx: Connection, by: By, caller: Caller, new: NewRefreshToken) -> None:
+    records.add(tx, new)
+    namespace = caller.name.partition("+")[0] if caller.kind is Kind.ROBOT else ""
+    details = {"id": new.id, "client": new.client_id}
+    audit.record(tx, by, Deed("login.created", f"{caller.kind}:{caller.name}", namespace, details))
+
+
+def _revoke(tx: Connection, by: By, user: User, token_id: str) -> None:
+    if not records.revoke(tx, user.id, token_id):
+        raise Unknown("there is no such login")
+    _record_revoked(tx, by, user, id=token_id)
+
+
+def _revoke_all(tx: Connection, by: By, user: User) -> None:
+    _record_revoked(tx, by, user, number=records.revoke_of_user(tx, user.id))
+
+
+def _record_revoked(tx: Connection, by: By, user: User, **details: object) -> None:
+    audit.record(tx, by, Deed("login.revoked", f"user:{user.name}", details=details))
 
 
 def _holder(caller: Caller) -> Holder:
