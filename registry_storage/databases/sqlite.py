@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from sqlalchemy import Connection, Engine, NullPool, Pool, QueuePool, create_engine, event
+from sqlalchemy import Connection, Engine, NullPool, Pool, QueuePool, create_engine
 
 from registry_storage.databases.failures import translated
 from registry_storage.databases.host_guard import HostGuard, refuse_network_file_system
@@ -180,6 +180,10 @@ def _connect(
     return connection
 
 
+def _begin(statement: str, connection: Any) -> None:
+    connection.execute(statement)
+
+
 def _engine(
     path: Path,
     pool: type[Pool],
@@ -198,5 +202,6 @@ def _engine(
         foreign_keys=foreign_keys,
     )
     engine = create_engine("sqlite://", creator=connect, poolclass=pool, **sizes)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    # A listener to "begin" would have every statement look for listeners: a tenth of its cost.
+    engine.dialect.do_begin = partial(_begin, begin)  # type: ignore[method-assign]
     return engine
