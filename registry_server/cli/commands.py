@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from registry_server.cli.drivers import drivers
+from registry_server.cli.keys import keys
 from registry_server.cli.options import ConfigPath, options
 from registry_server.cli.robots import robots
 from registry_server.cli.tokens import tokens
@@ -32,6 +33,7 @@ app.add_typer(drivers, name="drivers")
 app.add_typer(users, name="user")
 app.add_typer(robots, name="robot")
 app.add_typer(tokens, name="token")
+app.add_typer(keys, name="key")
 
 log = logging.getLogger("registry_server")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, bindparam, case, delete, insert, select, text, update
 
 from registry_server.hub.tables import keys
 from registry_storage.databases import db_now
@@ -54,6 +54,10 @@ class KeyRing:
         """The newest of those whose time has come."""
         return [row for row in self.rows if row.signs_from <= self.now][-1]
 
+    def names(self, kid: str) -> bool:
+        """Whether there is a key of that name."""
+        return any(row.kid == kid for row in self.rows)
+
     def needs_successor(self, schedule: Schedule) -> bool:
         """Whether there is no key, or the newest one's time is about to end."""
         if not self.rows:
@@ -76,6 +80,13 @@ _RETIRE = (
     .values(published_until=bindparam("until"))
 )
 _FORGET = delete(keys).where(keys.c.published_until <= db_now())
+_REVOKE = delete(keys).where(keys.c.kid == bindparam("revoked"))
+_SIGN_NOW = (
+    update(keys)
+    .where(keys.c.published_until.is_(None))
+    .values(signs_from=case((keys.c.signs_from > db_now(), db_now()), else_=keys.c.signs_from))
+    .execution_options(preserve_rowcount=True)
+)
 _LOCK = text("LOCK TABLE hub_keys IN SHARE ROW EXCLUSIVE MODE")
 """PostgreSQL: one successor at a time.  SQLite has one writer at a time anyway."""
 
@@ -91,8 +102,7 @@ def succeed(tx: Connection, new: NewKey, schedule: Schedule, *, at_once: bool = 
 
     At once means: as soon as every node can know it.  The very first key signs immediately.
     """
-    if tx.dialect.name == "postgresql":
-        tx.execute(_LOCK)
+    _lock(tx)
     ring = published(tx)
     if not at_once and not ring.needs_successor(schedule):
         return ring
@@ -101,14 +111,31 @@ def succeed(tx: Connection, new: NewKey, schedule: Schedule, *, at_once: bool = 
         signs_from += schedule.ahead
         newest = ring.rows[-1].kid
         tx.execute(_RETIRE, {"retired": newest, "until": signs_from + schedule.tail})
-    tx.execute(
-        _INSERT,
-        {
-            "kid": new.kid,
-            "algorithm": new.algorithm,
-            "private_key": new.private_key,
-            "signs_from": signs_from,
-        },
-    )
+    _insert(tx, new, signs_from)
     tx.execute(_FORGET)
     return published(tx)
+
+
+def revoke(tx: Connection, kid: str, new: NewKey) -> bool:
+    """Whether there was such a key; what it signed is no longer good.
+
+    If no other one signs now, the next one does at once, or `new`, where there is none.
+    """
+    _lock(tx)
+    ring = published(tx)
+    if not ring.names(kid):
+        return False
+    tx.execute(_REVOKE, {"revoked": kid})
+    if tx.execute(_SIGN_NOW).rowcount == 0:
+        _insert(tx, new, ring.now)
+    return True
+
+
+def _lock(tx: Connection) -> None:
+    if tx.dialect.name == "postgresql":
+        tx.execute(_LOCK)
+
+
+def _insert(tx: Connection, new: NewKey, signs_from: int) -> None:
+    values = {"kid": new.kid, "algorithm": new.algorithm, "private_key": new.private_key}
+    tx.execute(_INSERT, {**values, "signs_from": signs_from})

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,15 +22,21 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from sqlalchemy import Connection
 
 from registry_server.auth.keys import Keys, as_jwk, libtrust_id, thumbprint, trusted
 from registry_server.auth.signed import LEEWAY
 from registry_server.auth.tokens import GRACE
+from registry_server.hub.database import open_database
+from registry_server.hub.errors import Unknown
+from registry_server.hub.records import audit
 from registry_server.hub.records import keys as records
+from registry_server.hub.records.audit import By, Deed
 from registry_server.hub.records.keys import KeyRing, KeyRow, NewKey, Schedule
+from registry_server.settings import Settings
 from registry_server.settings.hub import HubTokenSettings
 from registry_storage.databases import Database
-from registry_storage.errors import RegistryError
+from registry_storage.errors import ConfigurationInvalid, RegistryError
 
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
@@ -85,6 +91,11 @@ class SigningKeys:
             with suppress(asyncio.CancelledError):
                 await self._task
 
+    @property
+    def ring(self) -> KeyRing:
+        """What the database had when it was last asked."""
+        return self._ring
+
     def current(self) -> SigningKey:
         """The key to sign with."""
         assert self._signing is not None, "not started"
@@ -117,13 +128,23 @@ class SigningKeys:
         await self.refresh()
         return True
 
-    async def rotate(self) -> None:
+    async def rotate(self, by: By) -> None:
         """Let a new key follow, whatever the schedule says."""
-        self._take(await self._succeed(at_once=True))
-
-    async def _succeed(self, *, at_once: bool = False) -> KeyRing:
         new = await asyncio.to_thread(new_key, self._algorithm)
-        return await self._database.write(records.succeed, new, self._schedule, at_once=at_once)
+        self._take(await self._database.write(_rotate, by, new, self._schedule))
+
+    async def revoke(self, by: By, kid: str) -> None:
+        """What that key signed is no longer good; raises `Unknown` where there is none.
+
+        Other processes learn of it within `REFRESH_SECONDS`.
+        """
+        new = await asyncio.to_thread(new_key, self._algorithm)
+        await self._database.write(_revoke, by, kid, new)
+        await self.refresh()
+
+    async def _succeed(self) -> KeyRing:
+        new = await asyncio.to_thread(new_key, self._algorithm)
+        return await self._database.write(records.succeed, new, self._schedule)
 
     async def _follow(self) -> None:
         while True:
@@ -155,6 +176,17 @@ class SigningKeys:
         self._changed()
 
 
+def _rotate(tx: Connection, by: By, new: NewKey, schedule: Schedule) -> KeyRing:
+    audit.record(tx, by, Deed("key.rotated", f"key:{new.kid}"))
+    return records.succeed(tx, new, schedule, at_once=True)
+
+
+def _revoke(tx: Connection, by: By, kid: str, new: NewKey) -> None:
+    if not records.revoke(tx, kid, new):
+        raise Unknown(f"there is no key {kid}")
+    audit.record(tx, by, Deed("key.revoked", f"key:{kid}"))
+
+
 class OwnKeys:
     """The hub's keys as those that the registry half of the same process trusts (`KeySource`)."""
 
@@ -181,11 +213,28 @@ class OwnKeys:
         return await self._keys.look_soon()
 
 
+async def open_by_operator(settings: Settings, resources: AsyncExitStack) -> SigningKeys:
+    """The keys for a command, which may run while the hub is served.
+
+    Raises `ConfigurationInvalid`, `CatalogError`, `CatalogUnavailable`, `NoSpace`.
+    """
+    if settings.auth.hub is None:
+        raise ConfigurationInvalid("auth.hub: there is no hub; set it (REGISTRY_AUTH=hub)")
+    database = await open_database(settings)
+    resources.push_async_callback(database.close)
+    keys = SigningKeys(database, settings.auth.hub.tokens)
+    await keys.refresh()
+    return keys
+
+
 def new_key(algorithm: str) -> NewKey:
     """A fresh key.  Takes up to a second for RSA."""
     private = _MAKE[algorithm]()
+    kid = thumbprint(private.public_key())
+    if kid.startswith("-"):
+        return new_key(algorithm)  # commands would take its name for an option
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return NewKey(thumbprint(private.public_key()), algorithm, pem.decode())
+    return NewKey(kid, algorithm, pem.decode())
 
 
 _MAKE: Final[Mapping[str, Callable[[], PrivateKey]]] = {

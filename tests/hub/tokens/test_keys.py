@@ -11,7 +11,9 @@ import pytest
 from sqlalchemy import Connection, update
 
 from registry_server.auth.keys import parse_jwks
+from registry_server.hub.errors import Unknown
 from registry_server.hub.records import keys as records
+from registry_server.hub.records.audit import OPERATOR
 from registry_server.hub.tables import keys as table
 from registry_server.hub.tokens import keys as keys_module
 from registry_server.hub.tokens.keys import OwnKeys, SigningKeys
@@ -131,7 +133,7 @@ async def test_a_key_can_be_followed_on_demand(make: Make, hub_database: Databas
     keys = make()
     await keys.start()
     old = keys.current().kid
-    await keys.rotate()
+    await keys.rotate(OPERATOR)
     assert keys.current().kid == old
     await age(hub_database, 10 * 60_000)
     await keys.refresh()
@@ -145,7 +147,7 @@ async def test_another_algorithm_holds_from_the_next_key_on(
     await before.start()
     await after.start()
     assert after.current().algorithm == "ES256"
-    await after.rotate()
+    await after.rotate(OPERATOR)
     await age(hub_database, 10 * 60_000)
     await after.refresh()
     assert after.current().algorithm == "EdDSA"
@@ -160,7 +162,7 @@ async def test_the_registry_half_learns_of_keys_that_others_made(
     told: list[int] = []
     own = OwnKeys(here)
     own.on_change(lambda: told.append(len(own.value.by_id)))
-    await there.rotate()
+    await there.rotate(OPERATOR)
     assert await own.look_for_new_keys()
     assert told == [4], "two keys, each under two ids"
     assert not await own.look_for_new_keys(), "not twice in a moment"
@@ -171,9 +173,9 @@ async def test_keys_that_are_gone_are_forgotten_for_good(
 ) -> None:
     keys = make()
     await keys.start()
-    await keys.rotate()
+    await keys.rotate(OPERATOR)
     await age(hub_database, 10 * 60_000 + TAIL_MS + 1000)
-    await keys.rotate()
+    await keys.rotate(OPERATOR)
 
     def count(tx: Connection) -> int:
         return len(tx.execute(table.select()).all())
@@ -199,3 +201,46 @@ async def test_what_the_database_cannot_tell_stays_as_it_was(
     await asyncio.wait_for(asked.wait(), 5)
     await asyncio.sleep(0)
     assert verifies(keys, token)
+
+
+async def test_a_stolen_key_is_taken_away_at_once(make: Make) -> None:
+    keys, other = make(), make()
+    await keys.start()
+    await other.start()
+    token = sign(keys)
+    await keys.revoke(OPERATOR, keys.current().kid)
+    assert jwt.get_unverified_header(token)["kid"] not in keys.public().by_id
+    assert verifies(keys, sign(keys)), "another one signs now"
+    assert len(keys.jwks()["keys"]) == 1
+    await other.refresh()
+    assert other.current().kid == keys.current().kid
+    with pytest.raises(Unknown):
+        await keys.revoke(OPERATOR, "nothing")
+
+
+async def test_the_next_key_takes_over_from_one_that_is_taken_away(make: Make) -> None:
+    keys = make()
+    await keys.start()
+    await keys.rotate(OPERATOR)
+    old, following = [key["kid"] for key in keys.jwks()["keys"]]
+    await keys.revoke(OPERATOR, old)
+    assert keys.current().kid == following
+    await keys.rotate(OPERATOR)
+    third = keys.jwks()["keys"][-1]["kid"]
+    await keys.revoke(OPERATOR, third)
+    assert keys.current().kid != third
+    assert verifies(keys, sign(keys))
+
+
+async def test_a_key_that_signs_no_longer_can_be_taken_away(
+    make: Make, hub_database: Database
+) -> None:
+    keys = make()
+    await keys.start()
+    old = keys.current().kid
+    await keys.rotate(OPERATOR)
+    await age(hub_database, 10 * 60_000)
+    await keys.refresh()
+    new = keys.current().kid
+    await keys.revoke(OPERATOR, old)
+    assert (keys.current().kid, len(keys.jwks()["keys"])) == (new, 1)
