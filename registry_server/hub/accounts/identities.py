@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from sqlalchemy import Connection
 
 from registry_server.hub.accounts.checks import MAX_DESCRIPTION
-from registry_server.hub.errors import HubError, Invalid, Taken
+from registry_server.hub.errors import Conflict, HubError, Invalid, Taken
 from registry_server.hub.names import MAX_LENGTH, is_account_name
 from registry_server.hub.records import audit, identities, members, namespaces, users
 from registry_server.hub.records.audit import By, Deed
@@ -78,8 +79,7 @@ def standing(identity: ExternalIdentity, settings: OpenIDSettings | DirectorySet
 def arrive(tx: Connection, identity: ExternalIdentity, here: Standing, *, may_create: bool) -> User:
     """The user who that is, made if need be, with what the groups say now.
 
-    Raises `NoAccount`, `Invalid`, `Taken`, and `Conflict` where nobody would be left to administer
-    the hub.
+    Raises `NoAccount`, `Invalid`, `Taken`.
     """
     user = identities.find_user(tx, identity.issuer, identity.subject)
     if user is None:
@@ -87,8 +87,7 @@ def arrive(tx: Connection, identity: ExternalIdentity, here: Standing, *, may_cr
             raise NoAccount("you have no account here; ask an administrator for one")
         user = _create(tx, identity)
     if here.is_admin is not None and here.is_admin != user.is_admin:
-        users.set_admin(tx, user.id, here.is_admin)
-        _record(tx, user.name, "user.admin-set", {"is_admin": here.is_admin})
+        _set_admin(tx, user, here.is_admin)
     described = _plain(identity.full_name), _plain(identity.email)
     if (user.full_name, user.email) != described:
         users.describe(tx, user.id, *described)
@@ -96,6 +95,13 @@ def arrive(tx: Connection, identity: ExternalIdentity, here: Standing, *, may_cr
     found = users.get(tx, user.id)
     assert found is not None
     return found
+
+
+def _set_admin(tx: Connection, user: User, is_admin: bool) -> None:
+    """The last administrator stays one, whatever groups say."""
+    with suppress(Conflict):
+        users.set_admin(tx, user.id, is_admin)
+        _record(tx, user.name, "user.admin-set", {"is_admin": is_admin})
 
 
 def _of_organisations(tx: Connection, roles: Mapping[str, Role]) -> dict[str, Role]:

@@ -85,7 +85,7 @@ class Users:
     ) -> User:
         """Who that is here, made at their first login, with the roles that their groups give.
 
-        The user may be disabled.  Raises `NoAccount`, `Invalid`, `Taken`, `Conflict`.
+        The user may be disabled.  Raises `NoAccount`, `Invalid`, `Taken`.
         """
         may_create = not isinstance(settings, OpenIDSettings) or settings.createusers
         here = standing(identity, settings)
