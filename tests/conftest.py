@@ -10,6 +10,7 @@ pytest_plugins = [
     "tests.services.fake_gcs",
     "tests.services.kodo",
     "tests.services.moto",
+    "tests.services.openid",
     "tests.services.postgres",
     "tests.services.seaweedfs",
     "tests.services.swift",

@@ -45,10 +45,12 @@ def verify_signed(
     now: float,
     *,
     max_length: int = MAX_TOKEN_LENGTH,
+    may_be_nameless: bool = False,
 ) -> Mapping[str, Any]:
     """The claims of a token that one of the keys has signed by one of the algorithms.
 
-    None of the claims has been looked at.  Raises `TokenRefused`, `KeyUnknown`.
+    None of the claims has been looked at.  `may_be_nameless` is whether a token need not name its
+    key where there is only one.  Raises `TokenRefused`, `KeyUnknown`.
     """
     if len(text) > max_length:
         raise TokenRefused(f"it has {len(text)} bytes, more than {max_length}")
@@ -56,6 +58,8 @@ def verify_signed(
     if len(parts) != 3:
         raise TokenRefused("it is no signed JWT")
     header = _parse(_decode(parts[0]))
+    if may_be_nameless and "kid" not in header:
+        header = {**header, "kid": _name_of_only(keys)}
     key = _key_for(header, keys, algorithms, now)
     _decode(parts[2])
     try:
@@ -112,6 +116,12 @@ def _key_for(
     if algorithm not in key.algorithms:
         raise TokenRefused(f"it is signed with {algorithm}, which is not what its key is for")
     return key
+
+
+def _name_of_only(keys: Keys) -> str | None:
+    """What the key is called, where there is one and no more."""
+    is_only = len({id(key) for key in keys.by_id.values()}) == 1
+    return next(iter(keys.by_id)) if is_only else None
 
 
 def _key_of_chain(chain: object, keys: Keys, now: float) -> TrustedKey:

@@ -4,7 +4,8 @@ HubError
 ├── Unknown       there is no such thing, or none that the caller may see
 ├── Taken         the name is somebody else's
 ├── Conflict      it cannot be done as things stand; the message says what stands in the way
-└── Invalid       what was asked for makes no sense
+├── Invalid       what was asked for makes no sense
+└── Unavailable   somebody else who has to be asked for it does not answer
 """
 
 from __future__ import annotations
@@ -30,3 +31,7 @@ class Conflict(HubError):
 
 class Invalid(HubError):
     """What was asked for makes no sense."""
+
+
+class Unavailable(HubError):
+    """Somebody else who has to be asked for it, such as a directory, does not answer."""

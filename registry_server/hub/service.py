@@ -9,6 +9,7 @@ from registry_server.hub.accounts import Accounts, open_accounts
 from registry_server.hub.accounts.logins import Logins
 from registry_server.hub.audit import AuditLog
 from registry_server.hub.database import open_database
+from registry_server.hub.login.provider import Provider
 from registry_server.hub.organisations.repositories import Repositories
 from registry_server.hub.organisations.spaces import Spaces
 from registry_server.hub.rights import Rights
@@ -41,6 +42,8 @@ class Hub:
     refresh_tokens: RefreshTokens
     audit: AuditLog
     limits: Limits
+    provider: Provider | None
+    """Where people may log in instead; None: nowhere."""
 
     def own_keys(self) -> OwnKeys:
         """The keys, for a registry half in the same process."""
@@ -77,4 +80,13 @@ async def open_hub(settings: Settings, registry: Registry, resources: AsyncExitS
         refresh_tokens=RefreshTokens(database, accounts.logins, hub.tokens),
         audit=AuditLog(database, registry, hub.audit),
         limits=limits,
+        provider=_provider(hub, resources),
     )
+
+
+def _provider(settings: HubSettings, resources: AsyncExitStack) -> Provider | None:
+    if settings.oidc is None:
+        return None
+    provider = Provider(settings.oidc)
+    resources.push_async_callback(provider.close)
+    return provider

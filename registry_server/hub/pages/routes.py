@@ -85,7 +85,7 @@ async def show_login(call: Call, query: Next) -> web.Response:
     """Ask for name and password."""
     if not call.caller.is_anonymous:
         return _go(local_path(query.next))
-    return _login_page(call, query.next)
+    return login_page(call, query.next)
 
 
 async def log_in(call: Call, form: PasswordForm) -> web.Response:
@@ -94,7 +94,7 @@ async def log_in(call: Call, form: PasswordForm) -> web.Response:
     try:
         done = await sign_in.by_password(form.name, form.password, browser_of(call))
     except _REFUSALS as error:
-        return _login_page(call, form.next, name=form.name, error=error)
+        return login_page(call, form.next, name=form.name, error=error)
     if isinstance(done, CodeNeeded):
         return page("code", next=local_path(form.next), login=done.secret, error="")
     return begin_session(call, done, form.next)
@@ -105,7 +105,7 @@ async def take_code(call: Call, form: CodeForm) -> web.Response:
     try:
         opened = await call.hub.accounts.sign_in.by_code(form.login, form.code, browser_of(call))
     except Unknown as error:
-        return _login_page(call, form.next, error=error)
+        return login_page(call, form.next, error=error)
     except _REFUSALS as error:
         values = {"next": local_path(form.next), "login": form.login}
         return _refused("code", error, **values)
@@ -206,9 +206,10 @@ ROUTES: Final = (
 )
 
 
-def _login_page(
+def login_page(
     call: Call, following: str, *, name: str = "", error: Exception | None = None
 ) -> web.Response:
+    """The form of a login, where something went wrong with what that is."""
     oidc = call.hub.settings.oidc
     values: dict[str, Any] = {
         "next": local_path(following),

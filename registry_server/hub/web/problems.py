@@ -60,6 +60,7 @@ _OF_HUB: Final[Mapping[type[RegistryError], tuple[int, str]]] = {
     errors.Taken: (409, "name-taken"),
     errors.Conflict: (409, "conflict"),
     errors.Invalid: (400, "invalid"),
+    errors.Unavailable: (503, "service-unavailable"),
     RepositoryExists: (409, "name-taken"),
     QuotaExceeded: (403, "quota-exceeded"),
 }
@@ -86,15 +87,19 @@ def _of_library(error: RegistryError) -> Problem:
     for kind in type(error).__mro__:
         if kind in _OF_HUB:
             status, code = _OF_HUB[kind]
-            return Problem(status, code, str(error))
+            return Problem(status, code, str(error), headers=_to_wait(status))
         if kind in TABLE:
             status = TABLE[kind][0]
             break
     if status == 500:
         return Problem(500, "internal", "the hub failed at this; its log says why")
-    headers = {"Retry-After": str(RETRY_AFTER)} if status in (429, 503) else {}
     code = HTTPStatus(status).phrase.lower().replace(" ", "-")
-    return Problem(status, code, str(error), headers=headers)
+    return Problem(status, code, str(error), headers=_to_wait(status))
+
+
+def _to_wait(status: int) -> dict[str, str]:
+    """When it is worth another try."""
+    return {"Retry-After": str(RETRY_AFTER)} if status in (429, 503) else {}
 
 
 def _of_framework(error: web.HTTPException) -> Problem:
