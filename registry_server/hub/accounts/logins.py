@@ -28,8 +28,9 @@ from registry_server.hub.accounts.users import Users
 from registry_server.hub.callers import Caller, Kind, Via
 from registry_server.hub.errors import HubError
 from registry_server.hub.names import is_account_name
-from registry_server.hub.records import access_tokens, login_failures, robots, users
+from registry_server.hub.records import access_tokens, audit, login_failures, robots, users
 from registry_server.hub.records.access_tokens import Owned
+from registry_server.hub.records.audit import By, Deed
 from registry_server.hub.records.robots import Robot
 from registry_server.hub.records.users import User
 from registry_server.hub.secrets import Prefix, hashed, is_secret
@@ -178,9 +179,14 @@ class Logins:
             task.add_done_callback(lambda _: self._verifying.pop(fingerprint, None))
         return await asyncio.shield(task)
 
-    async def count_failure(self, name: str) -> None:
+    async def count_failure(self, name: str, origin: str) -> None:
         """Somebody who claims that name has failed to show it."""
-        await self._database.write_unflushed(login_failures.count, _counted(name))
+        await self._database.write_unflushed(_fail, _counted(name), origin)
+
+    async def forgive(self, name: str, user: User, origin: str) -> None:
+        """Somebody has shown all that it takes: forget how often it went wrong."""
+        await self._database.write_unflushed(_arrive, _counted(name), user.id)
+        self._limit.forgive(origin, name)
 
     async def refuse_locked(self, name: str) -> None:
         """Raises `TooManyLogins` where that name is locked."""
@@ -200,11 +206,13 @@ class Logins:
         await self.refuse_locked(name)
         user = await self._identified(name, password)
         if user is None or user.is_disabled:
-            await self.count_failure(name)
+            await self.count_failure(name, origin)
             raise CredentialsRefused("no user has that name and password")
         # Of many that were tried at once, a right one counts only if the wrong ones were few.
-        _refuse(await self._database.write_unflushed(_arrive, _counted(name), user.id))
-        self._limit.forgive(origin, name)
+        await self.refuse_locked(name)
+        # Half of a login makes nothing good: wrong codes would be forgotten with each password.
+        if not user.has_second_factor:
+            await self.forgive(name, user, origin)
         self._remember(fingerprint, user)
         return user
 
@@ -283,9 +291,11 @@ def _note_token(tx: Connection, token_id: str, user_id: int, origin: str) -> Non
     users.seen(tx, user_id)
 
 
-def _arrive(tx: Connection, name: str, user_id: int) -> int:
-    """Forget the wrong passwords; or for how long the name is still locked."""
-    locked = login_failures.settle(tx, name)
-    if not locked:
-        users.seen(tx, user_id)
-    return locked
+def _arrive(tx: Connection, name: str, user_id: int) -> None:
+    login_failures.forgive(tx, name)
+    users.seen(tx, user_id)
+
+
+def _fail(tx: Connection, name: str, origin: str) -> None:
+    if login_failures.count(tx, name):
+        audit.record(tx, By("", origin), Deed("login.locked", f"user:{name}"))

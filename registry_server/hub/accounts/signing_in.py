@@ -121,7 +121,7 @@ class SignIn:
         self._limit.charge(browser.origin, user.name)
         await self._logins.refuse_locked(user.name)
         if not await self._second_factor.verify(user, code):
-            await self._logins.count_failure(user.name)
+            await self._logins.count_failure(user.name, browser.origin)
             raise CodeRefused
-        self._limit.forgive(browser.origin, user.name)
+        await self._logins.forgive(user.name, user, browser.origin)
         return await self._sessions.open(user, browser, "password and code")

@@ -40,24 +40,18 @@ def locked_for(tx: Connection, name: str) -> int:
     return max(tx.execute(_LOCKED_FOR, {"of_name": name}).scalar() or 0, 0)
 
 
-def count(tx: Connection, name: str) -> None:
-    """One more wrong password."""
+def count(tx: Connection, name: str) -> bool:
+    """One more wrong password; whether that locks the name."""
     tx.execute(_FORGET_OLD)
     failures = tx.execute(_COUNT, {"of_name": name}).scalar()
-    if failures is not None and failures >= FREE:
-        doublings = min(failures - FREE, LONGEST_LOCK.bit_length())
-        lock = min(FIRST_LOCK << doublings, LONGEST_LOCK)
-        tx.execute(_LOCK, {"of_name": name, "lock": lock})
-
-
-def settle(tx: Connection, name: str) -> int:
-    """A right password makes the wrong ones forgotten, unless the name is locked: for how long."""
-    locked = locked_for(tx, name)
-    if not locked:
-        tx.execute(_FORGIVE, {"of_name": name})
-    return locked
+    if failures is None or failures < FREE:
+        return False
+    doublings = min(failures - FREE, LONGEST_LOCK.bit_length())
+    lock = min(FIRST_LOCK << doublings, LONGEST_LOCK)
+    tx.execute(_LOCK, {"of_name": name, "lock": lock})
+    return True
 
 
 def forgive(tx: Connection, name: str) -> None:
-    """Forget the wrong ones, locked or not."""
+    """Somebody has shown that the name is theirs: forget the wrong ones."""
     tx.execute(_FORGIVE, {"of_name": name})

@@ -15,6 +15,7 @@ from registry_server.hub.accounts import Accounts, open_accounts
 from registry_server.hub.accounts.passwords import Passwords
 from registry_server.hub.callers import Caller, Kind, Via
 from registry_server.hub.records import login_failures
+from registry_server.hub.records.audit import NOBODY, Search, find
 from registry_server.hub.records.login_failures import FREE, LONGEST_LOCK
 from registry_server.hub.records.users import User
 from registry_server.hub.roles import Limit, Role
@@ -110,6 +111,16 @@ async def test_wrong_passwords_lock_a_name_whether_anybody_has_it(
         await refused(accounts, name, PASSWORD)
 
 
+async def test_a_lock_is_in_the_audit_log(
+    accounts: Accounts, ann: User, hub_database: Database
+) -> None:
+    for number in range(FREE + 2):
+        with pytest.raises((CredentialsRefused, TooManyLogins)):
+            await accounts.logins.by_password("ann", f"{OTHER} {number}", ADDRESS)
+    found = await hub_database.read(find, Search(target="user:ann", action="login.locked"))
+    assert {(entry.by.actor, entry.by.origin) for entry in found} == {(NOBODY, ADDRESS)}
+
+
 async def test_a_lock_lasts_longer_each_time_but_not_for_ever(
     accounts: Accounts, hub_database: Database
 ) -> None:
@@ -157,7 +168,7 @@ async def test_a_right_password_that_was_waiting_when_the_lock_came_is_refused(
 
     async def others_fail_meanwhile(self: Passwords, hashed: str | None, password: str) -> bool:
         for _ in range(FREE):
-            await accounts.logins.count_failure("ann")
+            await accounts.logins.count_failure("ann", ADDRESS)
         return await verify(self, hashed, password)
 
     monkeypatch.setattr(Passwords, "verify", others_fail_meanwhile)

@@ -6,7 +6,7 @@ import pyotp
 import pytest
 
 from registry_server.auth.access import CredentialsRefused, TooManyLogins
-from registry_server.hub.accounts import Accounts
+from registry_server.hub.accounts import Accounts, logins
 from registry_server.hub.accounts.second_factor import RECOVERY_CODES, SecondFactor
 from registry_server.hub.accounts.sessions import Opened
 from registry_server.hub.accounts.signing_in import CodeNeeded, CodeRefused
@@ -216,6 +216,32 @@ async def test_wrong_codes_lock_the_name(
             await accounts.sign_in.by_code(pending, "nonsense", FIREFOX)
     with pytest.raises(TooManyLogins):
         await accounts.sign_in.by_code(pending, phone.code(), FIREFOX)
+
+
+async def test_the_password_does_not_make_wrong_codes_forgotten(
+    accounts: Accounts, ann: User, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever knows it could else try some codes, log in, and try on."""
+    monkeypatch.setattr(login_failures, "FIRST_LOCK", 60_000)
+    monkeypatch.setattr(logins, "REMEMBERED_SECONDS", 0)
+    phone, _ = await enrol(accounts, ann, clock)
+    for _ in range(FREE):
+        with pytest.raises(CodeRefused):
+            await accounts.sign_in.by_code(await begin(accounts), "nonsense", FIREFOX)
+    with pytest.raises(TooManyLogins):
+        await accounts.sign_in.by_password("ann", PASSWORD, FIREFOX, phone.code())
+
+
+async def test_a_right_code_makes_wrong_ones_forgotten(
+    accounts: Accounts, ann: User, clock: Clock
+) -> None:
+    phone, _ = await enrol(accounts, ann, clock)
+    for _ in range(2):
+        for _ in range(FREE - 1):
+            with pytest.raises(CodeRefused):
+                await accounts.sign_in.by_code(await begin(accounts), "nonsense", FIREFOX)
+        await accounts.sign_in.by_code(await begin(accounts), phone.code(), FIREFOX)
+        clock.pass_steps(1)
 
 
 async def test_a_new_password_voids_what_waits_for_a_code(
