@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import processes, seeding, tokens
+from bench import processes, seeding, tokens, worlds
 from bench.client import Connection, begin_upload, push_blob, push_image, with_digest
 from bench.content import Blob, GiB, Image, KiB, MiB
 from bench.servers import Server, ours
@@ -20,6 +20,7 @@ MEMORY_BAR = 150 * MiB
 GROWTH_BAR = 1.1
 PAGE_BAR = 1.5
 TOKEN_BAR = 1.15
+WORLDS_BAR = 1.1
 SHARE_BAR = 0.5
 ANSWER_BAR = 1.0
 """Seconds: no commit waits for seconds."""
@@ -177,6 +178,13 @@ def _token_check(scratch: Path, effort: Effort) -> Finding:
     return Finding(f"{told}: {ratio:.2f}x", ratio <= TOKEN_BAR)
 
 
+def _worlds(scratch: Path, effort: Effort) -> Finding:
+    found = worlds.ratios(scratch, effort.seconds)
+    worst = max(found, key=found.__getitem__)
+    told = f"at most {found[worst]:.2f}x, for {worst}"
+    return Finding(told, found[worst] <= WORLDS_BAR)
+
+
 LIMITS: tuple[Limit, ...] = (
     Limit(
         "memory",
@@ -201,6 +209,12 @@ LIMITS: tuple[Limit, ...] = (
         "CPU of a GET of a manifest, with and without checking a token",
         f"<= {TOKEN_BAR}x",
         _token_check,
+    ),
+    Limit(
+        "two-worlds",
+        "time of a stranger's requests, where others keep images private and where they have none",
+        f"medians within {WORLDS_BAR}x",
+        _worlds,
     ),
     Limit(
         "fair",

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import statistics
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from bench.accounts import bearer, with_accounts
 from bench.client import push_image
 from bench.content import MANIFEST_TYPE, Image
-from bench.servers import PASSWORD, USER, Server, ours
+from bench.servers import USER, Server, ours
 from bench.tools import wrk
 
 REPOSITORY = f"{USER}/manifest"
 ROUNDS = 5
 CONNECTIONS = 16
-
-_ACCOUNTS = {"hub": {"tokens": {"lifetime": "1h"}}}
 
 
 def cpu_per_request(scratch: Path, seconds: int) -> tuple[float, float]:
@@ -43,23 +37,11 @@ def _open_server(scratch: Path) -> Iterator[Server]:
 
 @contextmanager
 def _guarded_server(scratch: Path) -> Iterator[Server]:
-    """With an account, and a token that its owner got, as docker gets it."""
-    with ours(scratch, workers=1, name="token-hub", access=(_ACCOUNTS, None)) as server:
-        config = str(server.root.parent / "config.yml")
-        create = (sys.executable, "-m", "registry_server", "user", "create", USER, config)
-        subprocess.run([*create, "--password-stdin"], input=PASSWORD, text=True, check=True)
-        guarded = replace(server, authorization=f"Bearer {_token(server)}")
+    with with_accounts(scratch, "token-hub", USER) as server:
+        token = bearer(server, f"repository:{REPOSITORY}:pull,push", user=USER)
+        guarded = replace(server, authorization=token)
         _push(guarded)
         yield guarded
-
-
-def _token(server: Server) -> str:
-    login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-    url = f"{server.url}/token?service=registry&scope=repository:{REPOSITORY}:pull,push"
-    request = urllib.request.Request(url, headers={"Authorization": f"Basic {login}"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        token: str = json.load(answer)["token"]
-    return token
 
 
 def _push(server: Server) -> None:
