@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.services.openid",
     "tests.services.postgres",
     "tests.services.seaweedfs",
+    "tests.services.slapd",
     "tests.services.swift",
 ]
 

@@ -9,6 +9,7 @@ from registry_server.hub.accounts import Accounts, open_accounts
 from registry_server.hub.accounts.logins import Logins
 from registry_server.hub.audit import AuditLog
 from registry_server.hub.database import open_database
+from registry_server.hub.login.directory import LdapDirectory
 from registry_server.hub.login.provider import Provider
 from registry_server.hub.organisations.repositories import Repositories
 from registry_server.hub.organisations.spaces import Spaces
@@ -63,7 +64,7 @@ async def open_hub(settings: Settings, registry: Registry, resources: AsyncExitS
     resources.push_async_callback(keys.close)
     await keys.start()
     limits = open_limits(settings, resources)
-    accounts = open_accounts(database, hub, limits.logins, resources)
+    accounts = open_accounts(database, hub, limits.logins, resources, _directories(hub, resources))
     rights = Rights(database, registry)
     return Hub(
         settings=hub,
@@ -90,3 +91,11 @@ def _provider(settings: HubSettings, resources: AsyncExitStack) -> Provider | No
     provider = Provider(settings.oidc)
     resources.push_async_callback(provider.close)
     return provider
+
+
+def _directories(settings: HubSettings, resources: AsyncExitStack) -> list[LdapDirectory]:
+    if settings.ldap is None:
+        return []
+    directory = LdapDirectory(settings.ldap)
+    resources.callback(directory.close)
+    return [directory]

@@ -73,18 +73,20 @@ class OpenIDSettings(Section):
 
 class DirectorySettings(Section):
     url: str = Field(pattern=r"^ldaps?://", description="`ldaps://host` or `ldap://host`.")
-    starttls: bool = Field(True, description="Encrypt `ldap://` before anything is sent.")
+    starttls: bool = Field(True, description="Encrypt `ldap://` before a password is sent.")
     cacert: FilePath | None = Field(None, description="PEM: who may sign the server's certificate.")
     binddn: str = Field("", description="Who looks users up; empty: nobody in particular.")
     bindpassword: Secret | None = Field(None, description="… and the password for that.")
     base: str = Field(min_length=1, description="Where users are looked for.")
     filter: str = Field(
         "(&(objectClass=inetOrgPerson)(uid={name}))",
+        pattern=r"\{name\}",
         description="How a user is found; `{name}` is the name, escaped.",
     )
     groupbase: str | None = Field(None, description="Where groups are looked for.")
     groupfilter: str = Field(
         "(&(objectClass=groupOfNames)(member={dn}))",
+        pattern=r"\{dn\}",
         description="How a user's groups are found; `{dn}` is the user's, escaped.",
     )
     groups: Groups = Field(

@@ -16,10 +16,12 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from registry_server.api.errors import RETRY_AFTER
 from registry_server.auth.access import CredentialsRefused
 from registry_server.auth.basic import parse_basic
 from registry_server.auth.token_access import KEYS_PATH, TOKEN_PATH
 from registry_server.hub.callers import ANONYMOUS, Caller
+from registry_server.hub.errors import Unavailable
 from registry_server.hub.records.audit import By
 from registry_server.hub.tokens.scopes import TooManyScopes, Wanted, parse_scopes
 from registry_server.hub.web.policies import Policy
@@ -187,7 +189,14 @@ async def _give(
     return web.json_response(document)
 
 
-_REFUSALS: Final = (TokenRefused, TooManyScopes, CredentialsRefused, TooManyRequests, Problem)
+_REFUSALS: Final = (
+    TokenRefused,
+    TooManyScopes,
+    CredentialsRefused,
+    TooManyRequests,
+    Unavailable,
+    Problem,
+)
 
 
 def _refusal(error: Exception) -> web.Response:
@@ -202,6 +211,9 @@ def _refusal(error: Exception) -> web.Response:
         case TooManyRequests():
             headers = {"Retry-After": str(error.retry_after)}
             return _told(429, "TOOMANYREQUESTS", "temporarily_unavailable", str(error), headers)
+        case Unavailable():
+            headers = {"Retry-After": str(RETRY_AFTER)}
+            return _told(503, "UNAVAILABLE", "temporarily_unavailable", str(error), headers)
         case Problem():
             return _told(error.status, "UNSUPPORTED", "invalid_request", str(error), error.headers)
     raise error
