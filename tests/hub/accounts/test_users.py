@@ -117,7 +117,7 @@ async def test_disabling_ends_everything(
     by_password = await accounts.logins.by_password("ann", PASSWORD, ADDRESS)
     by_token = await accounts.logins.by_bearer(secret, ADDRESS)
     kept = [
-        await refresh_tokens.issue(caller, "registry", "") for caller in (by_password, by_token)
+        await refresh_tokens.issue(BY, caller, "registry", "") for caller in (by_password, by_token)
     ]
     link = await accounts.links.for_password(BY, ann)
     await accounts.users.disable(BY, ann)
@@ -155,7 +155,7 @@ async def test_a_new_password_ends_logins_by_the_old_one_and_leaves_tokens(
     by_password = await accounts.logins.by_password("ann", PASSWORD, ADDRESS)
     by_token = await accounts.logins.by_bearer(secret, ADDRESS)
     ended, kept = [
-        await refresh_tokens.issue(caller, "registry", "") for caller in (by_password, by_token)
+        await refresh_tokens.issue(BY, caller, "registry", "") for caller in (by_password, by_token)
     ]
     await accounts.users.set_password(BY, ann, OTHER)
     with pytest.raises(CredentialsRefused):
