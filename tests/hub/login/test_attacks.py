@@ -217,7 +217,6 @@ NOW = int(time.time())
         {"iat": None},
         {"nbf": NOW + 3600},
     ],
-    ids=str,
 )
 async def test_an_id_token_of_another_making_is_refused(
     world: World, claims: dict[str, Any]
