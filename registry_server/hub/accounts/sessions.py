@@ -65,9 +65,8 @@ class Sessions:
     async def open(self, user: User, browser: Browser, how: str) -> Opened:
         """A new one, for somebody who has shown who they are; `how` is for the audit log."""
         secret = new_secret(Prefix.SESSION)
-        new = NewSession(
-            new_id(), hashed(secret), user.id, self._lifetime, browser.origin, browser.user_agent
-        )
+        agent = "".join(filter(str.isprintable, browser.user_agent))
+        new = NewSession(new_id(), hashed(secret), user.id, self._lifetime, browser.origin, agent)
         await self._database.write(_open, user, new, browser, how)
         return Opened(secret, csrf_of(secret), user.name)
 

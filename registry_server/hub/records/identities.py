@@ -16,11 +16,6 @@ _FIND = (
     .where(identities.c.issuer == bindparam("issuer"), identities.c.subject == bindparam("subject"))
 )
 _ADD = insert(identities)
-_OF_USER = (
-    select(identities.c.issuer, identities.c.subject)
-    .where(identities.c.user_id == bindparam("user_id"))
-    .order_by(identities.c.issuer, identities.c.subject)
-)
 
 
 def find_user(tx: Connection, issuer: str, subject: str) -> User | None:
@@ -32,8 +27,3 @@ def find_user(tx: Connection, issuer: str, subject: str) -> User | None:
 def add(tx: Connection, user_id: int, issuer: str, subject: str) -> None:
     """That is who the user is there."""
     tx.execute(_ADD, {"user_id": user_id, "issuer": issuer, "subject": subject})
-
-
-def of_user(tx: Connection, user_id: int) -> list[tuple[str, str]]:
-    """Issuers, and what they call the user."""
-    return [(row.issuer, row.subject) for row in tx.execute(_OF_USER, {"user_id": user_id})]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from registry_server.hub.errors import Conflict, Taken
@@ -124,11 +124,6 @@ def get(tx: Connection, user_id: int) -> User | None:
 def page(tx: Connection, after: str, limit: int) -> list[User]:
     """The next ones by name."""
     return [read(row) for row in tx.execute(_PAGE, {"after": after, "limit": limit})]
-
-
-def count(tx: Connection) -> int:
-    """How many there are, disabled ones included."""
-    return tx.execute(select(func.count()).select_from(table)).scalar_one()
 
 
 def has_admin(tx: Connection) -> bool:

@@ -67,6 +67,17 @@ async def test_of_two_who_use_a_link_at_once_one_wins(accounts: Accounts) -> Non
     assert len(await accounts.users.page()) == 1
 
 
+async def test_two_links_used_at_once_make_one_first_administrator(accounts: Accounts) -> None:
+    secrets = [await first_admin(accounts) for _ in range(2)]
+    both = [
+        accounts.links.accept(secret, name, PASSWORD)
+        for secret, name in zip(secrets, ("ann", "eve"), strict=True)
+    ]
+    outcomes = await asyncio.gather(*both, return_exceptions=True)
+    assert {type(found) for found in outcomes} == {User, Unknown}
+    assert len(await accounts.users.page()) == 1
+
+
 async def test_a_link_outlives_mistakes(accounts: Accounts, ann: User) -> None:
     secret = await first_admin(accounts)
     for name, password, error in [

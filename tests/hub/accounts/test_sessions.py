@@ -39,6 +39,13 @@ async def test_a_session_stands_for_its_user(accounts: Accounts, ann: User) -> N
     assert (listed.origin, listed.user_agent) == (FIREFOX.origin, FIREFOX.user_agent)
 
 
+async def test_a_browser_may_call_itself_what_it_likes(accounts: Accounts, ann: User) -> None:
+    browser = replace(FIREFOX, user_agent="Fire\udcff\x00\x1bfox" + "x" * 1000)
+    await accounts.sign_in.by_password("ann", PASSWORD, browser)
+    [listed] = await accounts.sessions.of_user(ann.id)
+    assert listed.user_agent == ("Firefox" + "x" * 1000)[:300]
+
+
 async def test_no_two_logins_have_the_same_secrets(accounts: Accounts, ann: User) -> None:
     first, second = await log_in(accounts), await log_in(accounts)
     assert first.secret != second.secret
