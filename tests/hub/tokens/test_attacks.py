@@ -21,6 +21,7 @@ from tests.hub.tokens.conftest import PASSWORD, World
 from tests.services.tokens import Signer, encode
 
 TARGET = "/v2/ann/secret/tags/list"
+TEAM = "/api/v1/organisations/team"
 ENTRY = {"type": "repository", "name": "ann/secret", "actions": ["pull"]}
 
 
@@ -270,7 +271,7 @@ async def test_other_secrets_are_no_token_of_the_registry(shared: World) -> None
 async def test_a_session_opens_nothing_below_v2(shared: World) -> None:
     opened = await shared.hub.accounts.sessions.open(shared.ann, Browser("127.0.0.1"), "password")
     session = opened.secret
-    mine = await shared.client().send("GET", "/api/v1/me", Cookie=f"session={session}")
+    mine = await shared.client().send("GET", TEAM, Cookie=f"session={session}")
     assert mine.status == 200
     for name in ("session", "__Host-session"):
         answer = await shared.client().send("GET", TARGET, Cookie=f"{name}={session}")
@@ -285,11 +286,11 @@ async def test_a_session_opens_nothing_below_v2(shared: World) -> None:
 async def test_a_token_of_the_registry_opens_nothing_else(shared: World) -> None:
     token = (await shared.client("ann").get("repository:ann/secret:pull")).json()["token"]
     client = shared.client()
-    for target in ("/api/v1/repositories", "/api/v1/me", "/token"):
+    for target in ("/api/v1/repositories", TEAM, "/token"):
         answer = await client.send("GET", target, Authorization=f"Bearer {token}")
         assert answer.status == 401, target
     for secret in (token, (await shared.access_token(shared.ann)).secret):
-        answer = await client.send("GET", "/api/v1/me", Cookie=f"session={secret}")
+        answer = await client.send("GET", TEAM, Cookie=f"session={secret}")
         assert answer.status == 401
     grant = {"grant_type": "refresh_token", "refresh_token": token}
     assert (await client.post(**grant)).status == 401

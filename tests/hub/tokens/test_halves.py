@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from registry_server.hub.records.audit import OPERATOR
 from registry_server.hub.roles import Limit, Role
 from registry_storage import Visibility
 from tests.hub.tokens.clients import MANIFEST, Client, access
@@ -164,7 +165,7 @@ async def test_a_push_that_began_with_a_valid_token_may_end_an_hour_later(world:
 async def test_a_token_of_the_key_before_is_still_good(world: World) -> None:
     bearer = await world.client("ann").bearer("repository:ann/secret:pull")
     await world.client("ann").push("ann/secret")
-    await world.hub.keys.rotate()
+    await world.hub.keys.rotate(OPERATOR)
     target = "/v2/ann/secret/tags/list"
     assert (await world.client().send("GET", target, Authorization=bearer)).status == 200
 

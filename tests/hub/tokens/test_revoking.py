@@ -10,8 +10,9 @@ import jwt
 import pytest
 from sqlalchemy import Connection, update
 
+from registry_server.hub.errors import Unknown
 from registry_server.hub.records import members, refresh_tokens
-from registry_server.hub.records.audit import OPERATOR
+from registry_server.hub.records.audit import OPERATOR, Search
 from registry_server.hub.roles import Limit, Role
 from registry_server.hub.tables import refresh_tokens as table
 from registry_storage import Visibility
@@ -66,21 +67,22 @@ async def test_only_hashes_of_logins_are_kept(world: World) -> None:
 
 async def test_a_login_is_listed_with_its_use_and_revoked(world: World) -> None:
     first, second = [await log_in(world.client("ann")) for _ in range(2)]
-    database = world.hub.database
-    listed = await database.read(refresh_tokens.of_user, world.ann.id)
-    assert [token.used_at for token in listed] == [None, None]
+    logins = world.hub.refresh_tokens
+    assert [login.used_at for login in await logins.of_user(world.ann)] == [None, None]
     await redeem(world, first)
-    (used,) = [
-        token
-        for token in await database.read(refresh_tokens.of_user, world.ann.id)
-        if token.used_at is not None
-    ]
+    (used,) = [login for login in await logins.of_user(world.ann) if login.used_at is not None]
     assert used.used_from == "127.0.0.1"
     assert used.client_id == "docker"
-    assert not await database.write(refresh_tokens.revoke, world.bob.id, used.id)
-    assert await database.write(refresh_tokens.revoke, world.ann.id, used.id)
+    with pytest.raises(Unknown):
+        await logins.revoke(OPERATOR, world.bob, used.id)
+    await logins.revoke(OPERATOR, world.ann, used.id)
     assert ended(await redeem(world, first))
     assert access(await redeem(world, second))
+    await logins.revoke_all(OPERATOR, world.ann)
+    assert ended(await redeem(world, second))
+    actions = [entry.deed.action for entry in await world.hub.audit.find(Search(target="user:ann"))]
+    assert actions.count("login.created") == 2
+    assert actions.count("login.revoked") == 2
 
 
 async def test_a_login_ends_where_it_is_not_used(world: World) -> None:
