@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from registry_server.auth import make_access
 from registry_server.limits import Limits
 from registry_server.settings import Role, Settings
+from registry_server.settings.hub import HubSettings
 from registry_server.settings.tls import tls_context
 from registry_storage.errors import ConfigurationInvalid
 
@@ -35,6 +36,10 @@ def check_files(settings: Settings) -> None:
     """Raises `ConfigurationInvalid` for a certificate, users, rules or keys that are wrong."""
     tls_context(settings.http.tls)
     make_access(settings.auth, Limits.of_process().logins)
+    if settings.auth.hub is not None and settings.auth.hub.ldap is not None:
+        from registry_server.hub.login.directory import LdapDirectory
+
+        LdapDirectory(settings.auth.hub.ldap).close()
 
 
 def remarks(settings: Settings) -> Iterator[str]:
@@ -47,6 +52,16 @@ def remarks(settings: Settings) -> Iterator[str]:
         yield "http.tls: passwords cross the network in clear unless a proxy encrypts; set it"
     if settings.auth.token and not (settings.http.tls.certificate or _is_local(settings)):
         yield "http.tls: tokens cross the network in clear unless a proxy encrypts; set it"
+    if settings.auth.hub is not None:
+        yield from _elsewhere(settings.auth.hub)
+
+
+def _elsewhere(hub: HubSettings) -> Iterator[str]:
+    """What would be sent in clear to those who know people in the hub's place."""
+    if hub.oidc is not None and hub.oidc.issuer.startswith("http:"):
+        yield "auth.hub.oidc.issuer: whoever is on the way to the provider can log in as anybody"
+    if hub.ldap is not None and hub.ldap.url.startswith("ldap:") and not hub.ldap.starttls:
+        yield "auth.hub.ldap.starttls: passwords cross the network to the directory in clear"
 
 
 def _exposure(settings: Settings) -> str | None:

@@ -18,6 +18,7 @@ from typing import Final
 
 from aiohttp import web
 
+from registry_server.auth.signed import LEEWAY
 from registry_server.hub.pages.places import local_path
 
 LIFETIME: Final = 600
@@ -45,7 +46,7 @@ class Flow:
     def read(cls, request: web.BaseRequest, now: float) -> Flow | None:
         """The one that the browser began, if that is not too long ago."""
         match = _COOKIE.fullmatch(request.cookies.get(_name(request), ""))
-        if match is None or not 0 <= now - int(match[2]) < LIFETIME:
+        if match is None or not -LEEWAY <= now - int(match[2]) < LIFETIME:
             return None
         return cls(match[1], int(match[2]), local_path(_decoded(match[3])))
 

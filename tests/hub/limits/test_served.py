@@ -55,10 +55,12 @@ async def token(served: Served, address: str) -> tuple[int, dict[str, str], Any]
         return answer.status, dict(answer.headers), await answer.json()
 
 
-async def pull(served: Served, bearer: str, address: str) -> tuple[int, dict[str, str], bytes]:
+async def pull(
+    served: Served, bearer: str, address: str, *, method: str = "GET", reference: str = "latest"
+) -> tuple[int, dict[str, str], bytes]:
     headers = {"X-Forwarded-For": address, "Authorization": f"Bearer {bearer}"}
-    url = f"{served.url}/v2/{NAME}/manifests/latest"
-    async with served.client.get(url, headers=headers) as answer:
+    url = f"{served.url}/v2/{NAME}/manifests/{reference}"
+    async with served.client.request(method, url, headers=headers) as answer:
         return answer.status, dict(answer.headers), await answer.read()
 
 
@@ -77,6 +79,9 @@ async def test_pulls_and_tokens_have_their_rates(serve_hub: Serve) -> None:
     assert document["errors"][0]["code"] == "TOOMANYREQUESTS"
     assert (await token(served, "192.0.2.2"))[0] == 200
 
+    for _ in range(3):
+        assert (await pull(served, bearer, "192.0.2.1", method="HEAD"))[0] == 200
+        assert (await pull(served, bearer, "192.0.2.1", reference="none"))[0] == 404
     for _ in range(2):
         assert (await pull(served, bearer, "192.0.2.1"))[0] == 200
     status, headers, body = await pull(served, bearer, "192.0.2.1")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from registry_server.auth.access import CredentialsRefused, TooManyLogins
+from registry_server.cli.checks import check_files, remarks
 from registry_server.hub.accounts.identities import ExternalIdentity
 from registry_server.hub.callers import Caller
 from registry_server.hub.errors import Unavailable
@@ -25,7 +26,7 @@ from registry_server.hub.records.audit import OPERATOR
 from registry_server.settings.hub import DirectorySettings
 from registry_storage.errors import ConfigurationInvalid
 from tests.cli.certificates import make_certificate
-from tests.hub.conftest import Served
+from tests.hub.conftest import Served, hub_settings
 from tests.hub.login.conftest import GROUPS, Serve, roles
 from tests.services import slapd
 from tests.services.slapd import LdapServer
@@ -290,6 +291,19 @@ def test_passwords_in_clear_are_warned_of(
     with caplog.at_level(logging.WARNING):
         directory_of(starttls=False)
     assert "passwords go to the directory in clear" in caplog.text
+
+
+def test_the_check_of_the_configuration_tells_too(ldap_server: LdapServer, tmp_path: Path) -> None:
+    clear = settings_of(ldap_server, starttls=False)
+    provider = {"issuer": "http://login.example", "clientid": "x", "clientsecret": "x"}
+    told = list(remarks(hub_settings(tmp_path, auth={"hub": {"ldap": clear, "oidc": provider}})))
+    assert [line.partition(":")[0] for line in told] == [
+        "auth.hub.oidc.issuer",
+        "auth.hub.ldap.starttls",
+    ]
+    lost = settings_of(ldap_server, cacert="/nowhere/ca.pem")
+    with pytest.raises(ConfigurationInvalid, match=r"auth.hub.ldap.cacert: /nowhere/ca.pem"):
+        check_files(hub_settings(tmp_path, auth={"hub": {"ldap": lost}}))
 
 
 # In the hub
