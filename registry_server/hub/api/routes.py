@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from registry_server.hub.api import audit, namespaces, organisations, repositories, teams
+from registry_server.hub.api import (
+    audit,
+    client_logins,
+    namespaces,
+    organisations,
+    repositories,
+    teams,
+)
 from registry_server.hub.api.document import document_route
 from registry_server.hub.web.routes import Route
 
@@ -14,6 +21,7 @@ _ROUTES: Final[Sequence[Route]] = (
     *teams.ROUTES,
     *repositories.ROUTES,
     *namespaces.ROUTES,
+    *client_logins.ROUTES,
     *audit.ROUTES,
 )
 ROUTES: Final[Sequence[Route]] = (*_ROUTES, document_route(_ROUTES))
