@@ -36,4 +36,6 @@ def _status(url: str, password: str) -> int:
         urlopen(Request(f"{url}/v2/", headers={"Authorization": f"Basic {basic}"}), timeout=10)
     except HTTPError as error:
         return error.code
+    except ConnectionError:  # while further workers begin to listen, too
+        return _status(url, password)
     raise AssertionError("a wrong password was let in")
