@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from registry_server.auth.keys import as_jwk, thumbprint
 from registry_server.hub.login import outgoing, provider
 from tests.hub.conftest import Served
 from tests.hub.login.browser import Answer, Browser, a_browser
-from tests.hub.login.conftest import Serve, oidc
+from tests.hub.login.conftest import SECRET, Serve, oidc
 from tests.hub.login.scripted import ScriptedProvider, scripted, signed_by_public_key, unsigned
 
 
@@ -314,6 +315,22 @@ async def test_who_cannot_be_named_has_no_account(world: World, name: Any) -> No
     answer = await world.log_in()
     assert answer.status in (403, 422, 400)
     assert await world.browser.name() == ""
+
+
+async def test_no_secret_of_a_login_is_logged(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        begun = await world.browser.begin()
+        secret = world.browser.cookies()["login"].partition(".")[0]
+        code = world.provider.consent(begun.location)
+        parameters = {"code": code, "state": begun.parameter("state")}
+        assert (await world.browser.go("/login/oidc/callback", params=parameters)).status == 303
+        world.provider.claims = {"nonce": "another"}
+        await world.log_in()
+    assert "an ID token of" in caplog.text
+    for hidden in (SECRET, code, secret, "the access token", begun.parameter("state"), "eyJ"):
+        assert hidden not in caplog.text
 
 
 # Where the hub is sent

@@ -306,6 +306,20 @@ def test_the_check_of_the_configuration_tells_too(ldap_server: LdapServer, tmp_p
         check_files(hub_settings(tmp_path, auth={"hub": {"ldap": lost}}))
 
 
+async def test_no_password_is_logged(
+    directory_of: Make, ldap_server: LdapServer, uid: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ldap_server.add_user(uid, PASSWORD)
+    with caplog.at_level(logging.DEBUG):
+        await directory_of().verify(uid, PASSWORD)
+        await directory_of().verify(uid, "canary")
+        with pytest.raises(Unavailable):
+            await directory_of(base="dc=elsewhere").verify(uid, PASSWORD)
+    assert caplog.text
+    for hidden in (PASSWORD, "canary", ldap_server.password):
+        assert hidden not in caplog.text
+
+
 # In the hub
 
 
