@@ -78,6 +78,7 @@ class SigningKeys:
         self._jwks: Mapping[str, Any] = {"keys": []}
         self._changed: Callable[[], None] = lambda: None
         self._task: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[bool] | None = None
 
     async def start(self) -> None:
         """Make the first key if there is none.  Raises as `Database.write`."""
@@ -86,10 +87,11 @@ class SigningKeys:
 
     async def close(self) -> None:
         """Follow them no longer."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        for task in (self._task, self._looking):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
 
     @property
     def ring(self) -> KeyRing:
@@ -121,12 +123,20 @@ class SigningKeys:
         self._take(ring)
 
     async def look_soon(self) -> bool:
-        """Ask the database for keys that others made; False: it was asked a moment ago."""
-        if self._clock() < self._asked + PAUSE_SECONDS:
-            return False
-        self._asked = self._clock()
-        await self.refresh()
-        return True
+        """Ask the database for keys that others made, once for all who wait.
+
+        False: it was asked a moment ago, or does not answer.
+        """
+        if self._looking is None:
+            if self._clock() < self._asked + PAUSE_SECONDS:
+                return False
+            self._asked = self._clock()
+            self._looking = asyncio.create_task(self._look(), name="look for new keys of tokens")
+            self._looking.add_done_callback(self._forget_task)
+        return await asyncio.shield(self._looking)
+
+    def _forget_task(self, _: object) -> None:
+        self._looking = None
 
     async def rotate(self, by: By) -> None:
         """Let a new key follow, whatever the schedule says."""
@@ -149,10 +159,16 @@ class SigningKeys:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
-            try:
-                await self.refresh()
-            except RegistryError as error:
-                log.error("the keys of tokens cannot be read, those known stay in force: %s", error)
+            await self._look()
+
+    async def _look(self) -> bool:
+        """Whether the database could be asked."""
+        try:
+            await self.refresh()
+        except RegistryError as error:
+            log.error("the keys of tokens cannot be read, those known stay in force: %s", error)
+            return False
+        return True
 
     def _take(self, ring: KeyRing) -> None:
         signing = ring.signing

@@ -244,3 +244,28 @@ async def test_a_key_that_signs_no_longer_can_be_taken_away(
     new = keys.current().kid
     await keys.revoke(OPERATOR, old)
     assert (keys.current().kid, len(keys.jwks()["keys"])) == (new, 1)
+
+
+async def test_all_who_wait_for_a_key_learn_of_it_together(make: Make) -> None:
+    here, there = make(), make()
+    await here.start()
+    await there.start()
+    await there.rotate(OPERATOR)
+    own = OwnKeys(here)
+    assert await asyncio.gather(*(own.look_for_new_keys() for _ in range(50))) == [True] * 50
+    assert len(own.value.by_id) == 4
+
+
+async def test_while_the_database_is_gone_an_unknown_key_is_just_that(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = make()
+    await keys.start()
+    token = sign(keys)
+
+    async def fail(*_args: object) -> None:
+        raise CatalogUnavailable("gone")
+
+    monkeypatch.setattr(Database, "read", fail)
+    assert not await OwnKeys(keys).look_for_new_keys()
+    assert verifies(keys, token)
