@@ -31,6 +31,8 @@ from tests.hub.login.conftest import GROUPS, Serve, roles
 from tests.services import slapd
 from tests.services.slapd import LdapServer
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slapd")]
+
 PASSWORD = "a password: äöü"
 
 

@@ -13,6 +13,8 @@ from tests.hub.login.browser import Browser, a_browser
 from tests.hub.login.conftest import Serve, oidc, roles
 from tests.services.openid import OpenIDServer
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("openid")]
+
 
 @pytest.fixture
 def subject() -> str:
