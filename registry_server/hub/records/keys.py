@@ -51,8 +51,8 @@ class KeyRing:
 
     @property
     def signing(self) -> KeyRow:
-        """The newest of those whose time has come."""
-        return [row for row in self.rows if row.signs_from <= self.now][-1]
+        """The newest of those whose time has come; the first, where a clock was set back."""
+        return ([row for row in self.rows if row.signs_from <= self.now] or self.rows[:1])[-1]
 
     def names(self, kid: str) -> bool:
         """Whether there is a key of that name."""

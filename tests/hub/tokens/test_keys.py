@@ -246,6 +246,14 @@ async def test_a_key_that_signs_no_longer_can_be_taken_away(
     assert (keys.current().kid, len(keys.jwks()["keys"])) == (new, 1)
 
 
+async def test_a_clock_that_was_set_back_stops_nobody(make: Make, hub_database: Database) -> None:
+    keys, after = make(), make()
+    await keys.start()
+    await age(hub_database, -3600 * 1000)
+    await after.start()
+    assert verifies(keys, sign(after))
+
+
 async def test_all_who_wait_for_a_key_learn_of_it_together(make: Make) -> None:
     here, there = make(), make()
     await here.start()
