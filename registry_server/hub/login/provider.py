@@ -15,6 +15,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from hmac import compare_digest
+from time import monotonic
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -38,6 +39,7 @@ from registry_server.hub.login.outgoing import Outgoing
 from registry_server.settings.hub import OpenIDSettings
 
 REMEMBERED_SECONDS: Final = 3600.0
+PAUSE_SECONDS: Final = 5.0
 MAX_ID_TOKEN: Final = 64 * 1024
 MAX_AGE: Final = 600.0
 """Seconds since an ID token was made: it is asked for in the moment that it is used."""
@@ -73,9 +75,8 @@ class Metadata(BaseModel):
 class _Known:
     """A provider as it was found at one time."""
 
-    def __init__(self, metadata: Metadata, until: float) -> None:
+    def __init__(self, metadata: Metadata) -> None:
         self.metadata = metadata
-        self.until = until
         self.keys = RemoteKeys(metadata.jwks_uri, lambda: None, setting=_SETTING)
 
 
@@ -87,6 +88,8 @@ class Provider:
         self.clock: Final = clock
         self._outgoing = Outgoing(settings.name)
         self._known: _Known | None = None
+        self._complaint = ""
+        self._look_at = 0.0
         self._looking = asyncio.Lock()
 
     async def close(self) -> None:
@@ -130,15 +133,22 @@ class Provider:
     # The provider
 
     async def _provider(self) -> _Known:
+        """As it was found less than an hour ago, or as it was found last.  Raises `Unavailable`.
+
+        While it is away, it is not asked again for each who comes, and nobody waits for it twice.
+        """
         async with self._looking:
-            if self._known is None or self._known.until <= self.clock():
+            if self._look_at <= monotonic():
                 try:
                     self._known = await self._look()
+                    self._look_at = monotonic() + REMEMBERED_SECONDS
                 except Unavailable as error:
-                    if self._known is None:
-                        raise
-                    log.warning("%s: %s; what it said before holds", _SETTING, error)
-            return self._known
+                    log.error("%s: %s", _SETTING, error)
+                    self._complaint = str(error)
+                    self._look_at = monotonic() + PAUSE_SECONDS
+        if self._known is None:
+            raise Unavailable(self._complaint)
+        return self._known
 
     async def _look(self) -> _Known:
         issuer = self.settings.issuer
@@ -153,7 +163,7 @@ class Provider:
         if metadata.issuer != issuer:
             raise Unavailable(f"{_SETTING}.issuer: {issuer} calls itself {metadata.issuer!a:.200}")
         _check_addresses(metadata)
-        return _Known(metadata, self.clock() + REMEMBERED_SECONDS)
+        return _Known(metadata)
 
     # What it answers
 

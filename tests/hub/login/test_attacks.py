@@ -411,6 +411,39 @@ async def test_what_is_no_object_is_no_answer(world: World, body: bytes) -> None
     assert "sends no JSON object" in await refused(world)
 
 
+async def test_a_provider_that_is_away_is_not_asked_for_each_who_comes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else logins would queue up, each waiting as long as one waits for an answer."""
+
+    async def fail() -> web.Response:
+        raise web.HTTPBadGateway
+
+    described = "/.well-known/openid-configuration"
+    world.provider.answers[described] = fail
+    for _ in range(3):
+        assert (await world.browser.begin()).status == 503
+    assert world.provider.asked.count(described) == 1
+    del world.provider.answers[described]
+    later = time.monotonic() + provider.PAUSE_SECONDS
+    monkeypatch.setattr("registry_server.hub.login.provider.monotonic", lambda: later)
+    assert (await world.log_in()).status == 303
+
+
+async def test_what_it_said_before_holds_while_it_is_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail() -> web.Response:
+        raise web.HTTPBadGateway
+
+    assert (await world.log_in()).status == 303
+    world.provider.answers["/.well-known/openid-configuration"] = fail
+    later = time.monotonic() + provider.REMEMBERED_SECONDS
+    monkeypatch.setattr("registry_server.hub.login.provider.monotonic", lambda: later)
+    assert (await world.log_in()).status == 303
+    assert world.provider.asked.count("/.well-known/openid-configuration") == 2
+
+
 async def test_what_the_provider_says_of_itself_is_remembered(world: World) -> None:
     for _ in range(3):
         assert (await world.log_in()).status == 303
