@@ -17,11 +17,17 @@ import ssl
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import ldap3
-from ldap3.core.exceptions import LDAPException
+from ldap3.core.exceptions import (
+    LDAPException,
+    LDAPResponseTimeoutError,
+    LDAPSocketOpenError,
+    LDAPSocketReceiveError,
+)
 from ldap3.core.results import (
     RESULT_INVALID_CREDENTIALS,
     RESULT_SIZE_LIMIT_EXCEEDED,
@@ -40,6 +46,8 @@ MAX_WAITING: Final = 64
 """Logins that wait for a thread, in this process; more are asked to come back."""
 CONNECT_SECONDS: Final = 5
 ANSWER_SECONDS: Final = 5
+PAUSE_SECONDS: Final = 5.0
+"""How long a directory that was silent is not asked again: nobody else waits for it meanwhile."""
 MAX_GROUPS: Final = 1000
 MAX_NAME: Final = 255
 
@@ -50,6 +58,9 @@ _NAMES: Final = ("uid", "sAMAccountName")
 _FULL_NAMES: Final = ("displayName", "cn")
 _MAIL: Final = "mail"
 _GROUP_NAME: Final = "cn"
+
+_SILENCES: Final = (LDAPSocketOpenError, LDAPSocketReceiveError, LDAPResponseTimeoutError)
+_AWAY: Final = "the directory of users cannot be asked now; the hub's log says why"
 
 Entry = Mapping[str, Any]
 
@@ -68,6 +79,7 @@ class LdapDirectory:
         self._server = _server(settings)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="ldap")
         self._waiting = 0
+        self._away_until = 0.0
         if not self._server.ssl and not settings.starttls:
             log.warning("auth.hub.ldap.starttls: passwords go to the directory in clear")
 
@@ -79,6 +91,8 @@ class LdapDirectory:
         """Who has that name and password there.  Raises `Unavailable`, `TooManyLogins`."""
         if not name or not password or len(name) > MAX_NAME or "\0" in password:
             return None
+        if monotonic() < self._away_until:
+            raise Unavailable(_AWAY)
         if self._waiting >= MAX_WAITING:
             raise TooManyLogins(1)
         self._waiting += 1
@@ -109,7 +123,10 @@ class LdapDirectory:
                 yield connection
             finally:
                 connection.unbind()
-        except (LDAPException, OSError, ssl.SSLError) as error:
+        except _SILENCES as error:
+            self._away_until = monotonic() + PAUSE_SECONDS
+            raise self._unavailable(error) from None
+        except (LDAPException, OSError) as error:
             raise self._unavailable(error) from None
 
     def _connection(self) -> ldap3.Connection:
@@ -180,7 +197,7 @@ class LdapDirectory:
     def _unavailable(self, why: object) -> Unavailable:
         """What people are told, who shall not learn more of it than that; the log learns why."""
         log.error("auth.hub.ldap.url: %s: %s", self.settings.url, why)
-        return Unavailable("the directory of users cannot be asked now; its log says why")
+        return Unavailable(_AWAY)
 
 
 def _server(settings: DirectorySettings) -> ldap3.Server:

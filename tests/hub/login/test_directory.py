@@ -171,14 +171,25 @@ async def test_a_directory_that_is_away_is_said_to_be(
     assert PASSWORD not in caplog.text
 
 
-async def test_one_that_says_nothing_is_given_up(
+async def test_one_that_says_nothing_is_given_up_and_left_alone_for_a_while(
     directory_of: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ANSWER_SECONDS", 1)
+    now = module.monotonic()
+    monkeypatch.setattr(module, "monotonic", lambda: now)
     with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
         directory = directory_of(url=f"ldap://127.0.0.1:{silent.getsockname()[1]}")
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await directory.verify("ann", PASSWORD)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+        now += module.PAUSE_SECONDS
         with pytest.raises(Unavailable):
             await directory.verify("ann", PASSWORD)
+        silent.accept()[0].close()
 
 
 @pytest.mark.parametrize("kind", ["starttls", "tls"])
@@ -385,6 +396,6 @@ async def test_local_accounts_go_on_without_the_directory(
     assert document["errors"] == [
         {
             "code": "UNAVAILABLE",
-            "message": "the directory of users cannot be asked now; its log says why",
+            "message": "the directory of users cannot be asked now; the hub's log says why",
         }
     ]
