@@ -178,8 +178,8 @@ def _token_check(scratch: Path, effort: Effort) -> Finding:
     return Finding(f"{told}: {ratio:.2f}x", ratio <= TOKEN_BAR)
 
 
-def _worlds(scratch: Path, effort: Effort) -> Finding:
-    found = worlds.ratios(scratch, effort.seconds)
+def _worlds(scratch: Path, _: Effort) -> Finding:
+    found = worlds.ratios(scratch)
     worst = max(found, key=found.__getitem__)
     told = f"at most {found[worst]:.2f}x, for {worst}"
     return Finding(told, found[worst] <= WORLDS_BAR)

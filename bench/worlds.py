@@ -28,7 +28,7 @@ NAME: Final = f"{OWNER}/app-7"
 QUOTED: Final = quote(NAME, safe="")
 PULL: Final = f"repository:{NAME}:pull"
 BLOCK: Final = 20
-BLOCKS_A_SECOND: Final = 3
+ROUNDS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +68,15 @@ QUESTIONS: Final = (
 )
 
 
-def ratios(scratch: Path, seconds: int) -> dict[str, float]:
+def ratios(scratch: Path) -> dict[str, float]:
     """By question: how much longer the slower of the two worlds takes, in the median."""
     with (
-        _world(scratch, "without") as without,
-        _world(scratch, "with") as with_hidden,
+        _world(scratch, "without", hidden=0) as without,
+        _world(scratch, "with", hidden=HIDDEN) as with_hidden,
         ExitStack() as stack,
     ):
-        _hide(with_hidden)
         pairs = [_Pair(question, without, with_hidden, stack) for question in QUESTIONS]
-        for _ in range(seconds * BLOCKS_A_SECOND):
+        for _ in range(ROUNDS):
             for pair in pairs:
                 pair.ask()
         medians = {pair.question.title: statistics.median(pair.ratios) for pair in pairs}
@@ -85,17 +84,22 @@ def ratios(scratch: Path, seconds: int) -> dict[str, float]:
 
 
 @contextmanager
-def _world(scratch: Path, name: str) -> Iterator[Server]:
-    """On one processor with the other world, so that both have the same neighbours."""
+def _world(scratch: Path, name: str, *, hidden: int) -> Iterator[Server]:
+    """Started anew, so that only what is kept tells of what was done in it.
+
+    On one processor with the other world, so that both have the same neighbours.
+    """
     with with_accounts(scratch, f"world-{name}", OWNER, STRANGER) as server:
+        _hide(server, hidden)
+    with with_accounts(scratch, f"world-{name}") as server:
         for task in Path(f"/proc/{server.pid}/task").iterdir():
             os.sched_setaffinity(int(task.name), {min(os.sched_getaffinity(0))})
         yield server
 
 
-def _hide(server: Server) -> None:
+def _hide(server: Server, count: int) -> None:
     """Push what only the owner may see."""
-    for number in range(HIDDEN):
+    for number in range(count):
         repository = f"{OWNER}/app-{number}"
         token = bearer(server, f"repository:{repository}:pull,push", user=OWNER)
         with replace(server, authorization=token).connect() as connection:
