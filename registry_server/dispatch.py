@@ -34,7 +34,7 @@ from registry_server.limits import TooManyRequests
 from registry_server.operations.access_log import Access
 from registry_server.operations.metrics import Metrics
 from registry_server.settings.model import Settings
-from registry_storage.errors import BodyInterrupted, RegistryError
+from registry_storage.errors import BodyInterrupted, NotFound, RegistryError
 
 log = logging.getLogger(__name__)
 
@@ -96,9 +96,14 @@ class Dispatcher:
         subject = exchange.subject = await self._identify(request, route, target)
         decision = self._decide(exchange.request, route, target, subject)
         repository = self._repository(target.name) if target.name else None
-        return await route.handler(
-            Call(self._context, request, target, subject, decision, repository)  # type: ignore[arg-type]
-        )
+        call = Call(self._context, request, target, subject, decision, repository)  # type: ignore[arg-type]
+        try:
+            return await route.handler(call)
+        except NotFound:
+            moved = await call.moved() if _follows_renames(route) else None
+            if moved is None:
+                raise
+            return await route.handler(moved)
 
     async def _identify(self, request: Request, route: Route, target: Target) -> Subject:
         authorization = request.headers.get("Authorization")
@@ -276,6 +281,12 @@ class _Exchange:
         self.status = 0
         """0 until the first byte of the answer is on its way."""
         self.size = 0
+
+
+def _follows_renames(route: Route) -> bool:
+    """Pulls do.  Who asks for the head of a blob is about to push, and must push to a name that is
+    the repository's own."""
+    return route.need is Need.PULL and (route.method, route.resource) != ("HEAD", Resource.BLOB)
 
 
 def _more_headers(settings: Settings) -> tuple[Header, ...]:

@@ -61,7 +61,7 @@ async def get_blob(call: Call) -> Reply:
 
 async def delete_blob(call: Call) -> Reply:
     """From this repository; other repositories keep theirs."""
-    await call.repository.delete_blob(call.digest, actor=call.subject.name)
+    await call.repository.delete_blob(call.digest, actor=call.actor)
     return Reply(202)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from registry_server.api.body import Body
@@ -13,6 +13,7 @@ from registry_server.auth.access import Access, Action, Decision, Listing, Subje
 from registry_server.limits import RequestLimit
 from registry_server.settings.model import Settings
 from registry_storage.digest import Digest
+from registry_storage.values import Actor
 
 if TYPE_CHECKING:
     from registry_storage import Registry, Repository
@@ -47,6 +48,20 @@ class Call:
         """Of the target, which the route says is one."""
         assert isinstance(self.target.reference, Digest)
         return self.target.reference
+
+    @property
+    def actor(self) -> Actor:
+        """Whom the events name."""
+        return Actor(self.subject.name, self.request.remote)
+
+    async def moved(self) -> Call | None:
+        """The same call on the repository that had the target's name before, if it may be read."""
+        registry = self.context.registry
+        name = await registry.resolve(self.target.name)
+        if name is None or not self.context.access.may_follow(self.subject, name):
+            return None
+        target = replace(self.target, name=name)
+        return replace(self, target=target, repository=registry.repository(name))
 
     def parameters(self) -> dict[str, list[str]]:
         """Of the query, decoded."""

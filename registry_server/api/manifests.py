@@ -25,6 +25,7 @@ async def get_manifest(call: Call) -> Reply:
     manifest = await call.repository.manifest(call.target.reference)
     if call.context.pulls is not None:
         call.context.pulls.charge(call.request.remote, call.subject.name)
+    call.repository.count_pull(call.target.reference)
     return _reply(call, manifest)
 
 
@@ -60,7 +61,7 @@ async def put_manifest(call: Call) -> Reply:
         digest=digest,
         tags=tags,
         may_move_tags=call.decision is None or call.decision.may_move_tags,
-        actor=call.subject.name,
+        actor=call.actor,
     )
     return _created(call, pushed, extra_tags)
 
@@ -100,7 +101,7 @@ async def delete_manifest(call: Call) -> Reply:
     """By digest the manifest with its tags; by tag the tag alone."""
     reference = call.target.reference
     if isinstance(reference, Digest):
-        await call.repository.delete_manifest(reference, actor=call.subject.name)
+        await call.repository.delete_manifest(reference, actor=call.actor)
     else:
-        await call.repository.delete_tag(reference, actor=call.subject.name)
+        await call.repository.delete_tag(reference, actor=call.actor)
     return Reply(202)

@@ -26,6 +26,8 @@ async def list_referrers(call: Call) -> Reply:
     found = await call.repository.referrers(
         call.digest, artifact_type=artifact_type, after=page.after, limit=page.size + 1
     )
+    if not found and (moved := await call.moved()):
+        return await list_referrers(moved)
     descriptors = _fitting([_descriptor(referrer) for referrer in found[: page.size]])
     headers: list[Header] = []
     others = {}

@@ -47,7 +47,7 @@ async def post_upload(call: Call) -> Reply:
             return await _put_whole(call, digest)
     announced = single(parameters, "digest-algorithm")
     algorithm = "sha256" if announced is None else parse_algorithm(announced)
-    status = await call.repository.begin_upload(subject=call.subject.name, algorithm=algorithm)
+    status = await call.repository.begin_upload(subject=call.actor, algorithm=algorithm)
     return Reply(202, _headers(call, status.id, status.offset, status.min_chunk_size))
 
 
@@ -59,15 +59,13 @@ async def _mounted(call: Call, digest: Digest, source: str | None) -> bool:
     holders = await call.context.registry.holders(digest) if source is None else [source]
     for name in holders:
         if is_repository_name(name) and call.may_pull(name):
-            return (
-                await call.repository.mount_blob(digest, name, actor=call.subject.name) is not None
-            )
+            return await call.repository.mount_blob(digest, name, actor=call.actor) is not None
     return False
 
 
 async def _put_whole(call: Call, digest: Digest) -> Reply:
     body = call.body()
-    subject = call.subject.name
+    subject = call.actor
     begun = await call.repository.begin_upload(subject=subject, algorithm=digest.algorithm)
     try:
         await call.repository.finish_upload(
@@ -91,7 +89,7 @@ async def patch_upload(call: Call) -> Reply:
     try:
         chunk = await _announced_chunk(call, body)
         status = await call.repository.append_upload(
-            upload_id, body, subject=call.subject.name, start=chunk.start, size=chunk.size
+            upload_id, body, subject=call.actor, start=chunk.start, size=chunk.size
         )
     except UploadConflict as conflict:
         return _conflict(call, conflict)
@@ -109,7 +107,7 @@ async def put_upload(call: Call) -> Reply:
             upload_id,
             digest,
             body,
-            subject=call.subject.name,
+            subject=call.actor,
             start=chunk.start,
             size=chunk.size,
         )
@@ -120,7 +118,7 @@ async def put_upload(call: Call) -> Reply:
 
 
 async def delete_upload(call: Call) -> Reply:
-    await call.repository.cancel_upload(_upload_id(call), subject=call.subject.name)
+    await call.repository.cancel_upload(_upload_id(call), subject=call.actor)
     return Reply(204)
 
 
@@ -156,7 +154,7 @@ async def _contradiction(call: Call, message: str) -> UploadConflict:
 
 
 async def _status(call: Call) -> UploadStatus:
-    return await call.repository.upload(_upload_id(call), subject=call.subject.name)
+    return await call.repository.upload(_upload_id(call), subject=call.actor)
 
 
 async def _status_headers(call: Call) -> tuple[Header, ...]:
