@@ -79,6 +79,8 @@ class BlockingRepository:
     delete_manifest = _blocking(Repository.delete_manifest)
     delete_tag = _blocking(Repository.delete_tag)
     tags = _blocking(Repository.tags)
+    tag_facts = _blocking(Repository.tag_facts)
+    tag = _blocking(Repository.tag)
     referrers = _blocking(Repository.referrers)
 
     def put_blob(
@@ -116,9 +118,32 @@ class BlockingRegistry:
         """Raises `NameInvalid`; touches nothing else."""
         return BlockingRepository(self._loop, self._registry.repository(name))
 
-    def repositories(self, *, after: str = "", limit: int = 1000) -> list[str]:
-        """Names of repositories that hold a manifest, above `after`, in byte order."""
-        return self._loop.run(self._registry.repositories(after=after, limit=limit))
+    @staticmethod
+    def _blocking(
+        method: Callable[Concatenate[Registry, P], Awaitable[T]],
+    ) -> Callable[Concatenate[BlockingRegistry, P], T]:
+        def call(self: BlockingRegistry, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            return self._loop.run(method(self._registry, *args, **kwargs))
+
+        call.__name__, call.__doc__ = method.__name__, method.__doc__
+        return call
+
+    repositories = _blocking(Registry.repositories)
+    visible = _blocking(Registry.visible)
+    browse = _blocking(Registry.browse)
+    facts = _blocking(Registry.facts)
+    visibility = _blocking(Registry.visibility)
+    resolve = _blocking(Registry.resolve)
+    create_repository = _blocking(Registry.create_repository)
+    set_visibility = _blocking(Registry.set_visibility)
+    rename = _blocking(Registry.rename)
+    delete_repository = _blocking(Registry.delete_repository)
+    namespace = _blocking(Registry.namespace)
+    set_namespace = _blocking(Registry.set_namespace)
+    usage = _blocking(Registry.usage)
+    events = _blocking(Registry.events)
+    last_event = _blocking(Registry.last_event)
+    record = _blocking(Registry.record)
 
     def close(self) -> None:
         """Finish what is under way and free everything."""
