@@ -12,6 +12,7 @@ from registry_storage.catalog import Catalog, blobs, manifests
 from registry_storage.catalog.blobs import BlobRow
 from registry_storage.catalog.manifests import ManifestRecord
 from registry_storage.catalog.tables import repository_blobs
+from registry_storage.catalog.uploads import Terms
 from registry_storage.databases.types import db_now
 from registry_storage.digest import Digest
 
@@ -19,6 +20,7 @@ REPOSITORY = "team/app"
 OTHER = "team/other"
 HOUR = 3_600_000
 DRIVER = "memory"
+UPLOAD_TERMS = Terms(driver=DRIVER, lease=HOUR, lifetime=HOUR, answered=HOUR, garbage_delay=0)
 TERMS: dict[str, Any] = {"lease": HOUR, "garbage_delay": 0}
 
 

@@ -8,17 +8,18 @@ import random
 import pytest
 from sqlalchemy import Connection, text
 
-from registry_storage.catalog import Catalog, blobs, manifests, tags
+from registry_storage.catalog import Catalog, blobs, manifests, removal, repositories, tags
 from registry_storage.errors import (
     ContentInUse,
     ManifestInvalid,
     NotFound,
+    RepositoryExists,
     TagExists,
 )
-from tests.catalog.samples import HOUR, OTHER, REPOSITORY, TERMS, digest, link, record
+from tests.catalog.samples import HOUR, OTHER, REPOSITORY, TERMS, UPLOAD_TERMS, digest, link, record
 
-REFUSALS = (NotFound, ContentInUse, ManifestInvalid, TagExists)
-REPOSITORIES = (REPOSITORY, OTHER)
+REFUSALS = (NotFound, ContentInUse, ManifestInvalid, RepositoryExists, TagExists)
+REPOSITORIES = (REPOSITORY, OTHER, "elsewhere/app")
 BLOBS = ("a", "b", "c", "d")
 CHANGES = 60
 
@@ -35,6 +36,11 @@ MUST_FIND_NOTHING = {
                 WHERE repository_id = held.repository_id AND child = held.digest)
             OR EXISTS (SELECT 1 FROM manifests
                 WHERE repository_id = held.repository_id AND digest = held.subject))""",
+    "a repository that is listed without a manifest, or not listed with one": """
+        SELECT name FROM repositories WHERE (listed = (1 = 1)) <> EXISTS (
+            SELECT 1 FROM manifests WHERE repository_id = repositories.id)""",
+    "a name that leads elsewhere although it is taken": """
+        SELECT name FROM redirects WHERE name IN (SELECT name FROM repositories)""",
     "a blob that no repository holds": """
         SELECT digest FROM blobs WHERE digest NOT IN (SELECT digest FROM repository_blobs)""",
     "a payload that no repository lists": """
@@ -61,7 +67,11 @@ class Client:
     async def work(self) -> None:
         for _ in range(CHANGES):
             change = self._random.choice(
-                [self.push_blob, self.push, self.push, self.delete_blob, self.delete, self.untag]
+                [
+                    *(self.push_blob, self.push) * 3,
+                    *(self.delete_blob, self.delete, self.untag) * 2,
+                    *(self.rename, self.delete_all),
+                ]
             )
             try:
                 await change()
@@ -113,6 +123,12 @@ class Client:
     async def delete(self) -> None:
         name = self._random.choice(["image", "index"]) + f" {self._random.randrange(4)}"
         await self._catalog.write(manifests.delete, self._repository(), digest(name), **TERMS)
+
+    async def rename(self) -> None:
+        await self._catalog.write(repositories.rename, self._repository(), self._repository())
+
+    async def delete_all(self) -> None:
+        await self._catalog.write(removal.delete_repository, self._repository(), terms=UPLOAD_TERMS)
 
     async def untag(self) -> None:
         tag = self._random.choice(["latest", "v1", "v2"])

@@ -23,7 +23,6 @@ from registry_storage.catalog import (
 )
 from registry_storage.catalog import tables as t
 from registry_storage.catalog.blobs import BlobRow
-from registry_storage.catalog.uploads import Terms
 from registry_storage.digest import Digest
 from registry_storage.errors import (
     BlobUnknown,
@@ -35,11 +34,11 @@ from registry_storage.errors import (
 from registry_storage.values import Actor, Namespace, Visibility
 from tests.catalog.interleaving import call, one_waits
 from tests.catalog.samples import (
-    DRIVER,
     HOUR,
     OTHER,
     REPOSITORY,
     TERMS,
+    UPLOAD_TERMS,
     count,
     digest,
     link,
@@ -49,7 +48,6 @@ from tests.catalog.samples import (
 )
 
 UPLOAD = "0" * 32
-UPLOAD_TERMS = Terms(driver=DRIVER, lease=HOUR, lifetime=HOUR, answered=HOUR, garbage_delay=0)
 CONTENT = (
     t.repositories,
     t.repository_blobs,
