@@ -40,6 +40,9 @@ SWEEP_SECONDS: Final = 1.0
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 LINGERING_SECONDS: Final = 5.0
 CANCELLING_SECONDS: Final = 1.0
+PARTING_SECONDS = 1.0
+"""For how long a connection without a request is kept when the server ends: one may be on its way,
+and a client that pushes would lose its place if it met a closed door."""
 MAX_LINE: Final = 16 * 1024
 MAX_FIELD: Final = 64 * 1024
 """podman sends a thousand ranges in one field of 20 KB."""
@@ -66,6 +69,7 @@ class Connection(web.RequestHandler):
         "_answers_no_more",
         "_body",
         "_is_malformed",
+        "_is_over",
         "_progress",
         "_stalled_since",
         "_written",
@@ -92,6 +96,7 @@ class Connection(web.RequestHandler):
         self._answers_no_more = False
         self._body: StreamReader = EMPTY_PAYLOAD
         self._is_malformed = False
+        self._is_over = False
         self._written = 0
         self._progress = (0, 0)
         self._stalled_since = 0.0
@@ -117,11 +122,15 @@ class Connection(web.RequestHandler):
         return self._close or self._force_close or self._answers_no_more
 
     def end_after_answer(self) -> None:
-        """Take no further request; what has begun goes on, the rest of its body included.
+        """Take at most one further request; what has begun goes on, the rest of its body included.
 
-        aiohttp's `close` would drop that body.
+        aiohttp's `close` would drop that body.  An idle connection stays open until `end_if_idle`.
         """
         self._answers_no_more = True
+
+    def end_if_idle(self) -> None:
+        """Close, unless something is to be answered: then as soon as it is."""
+        self._is_over = True
         if self._is_idle:
             self.force_close()
 
@@ -276,7 +285,7 @@ class Connection(web.RequestHandler):
             return True
         if not self._is_idle:
             return False
-        if self.is_cut_off or self._answers_no_more:
+        if self.is_cut_off or self._is_over:
             return True  # told so just before it began to wait
         return self.head_began is not None and now - self.head_began > limits.head
 
@@ -338,13 +347,20 @@ class Server(web.Server):
         """Let each connection answer what it has begun, for at most `timeout` seconds."""
         for connection in list(self._connections):
             connection.end_after_answer()  # type: ignore[attr-defined]
+        await self._wait_for_the_last(min(PARTING_SECONDS, timeout))
+        for connection in list(self._connections):
+            connection.end_if_idle()  # type: ignore[attr-defined]
+        await self._wait_for_the_last(timeout)
+        await self.shutdown(CANCELLING_SECONDS)
+        self._sweeper.cancel()
+
+    async def _wait_for_the_last(self, timeout: float) -> None:
+        """Until no connection is left, for at most `timeout` seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while self._connections:
                     self._someone_left.clear()
                     await self._someone_left.wait()
-        await self.shutdown(CANCELLING_SECONDS)
-        self._sweeper.cancel()
 
 
 def _options(limits: TimeoutSettings) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import aiohttp.http_parser
 import pytest
@@ -15,6 +16,8 @@ from registry_server.proxies import TrustedProxies
 from registry_server.settings.model import ConnectionSettings, TimeoutSettings
 from tests.server.conftest import Address, Serve, begin
 from tests.server.wire import Wire, begin_upload, request, statuses
+
+GET_BASE = request("GET", "/v2/")
 
 
 @pytest.fixture
@@ -191,3 +194,36 @@ async def test_a_request_under_way_is_answered_while_the_server_drains() -> None
     await draining
     with pytest.raises(ConnectionRefusedError):
         await Wire.to(address)
+
+
+async def test_a_request_on_its_way_is_answered_though_the_server_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "PARTING_SECONDS", 30.0)
+    running, address = await begin()
+    pusher, fresh = await Wire.to(address), await Wire.to(address)
+    location = await begin_upload(pusher, "a")
+    draining = asyncio.create_task(running.drain())
+    await _until_refused(address)
+    for wire, asks in ((pusher, request("PATCH", location, body=b"hello")), (fresh, GET_BASE)):
+        wire.send(asks)
+        answer = await wire.answer()
+        assert (answer.status // 100, answer.headers["connection"]) == (2, "close")
+        assert await wire.rest() == b""
+    await asyncio.wait_for(draining, 10)
+
+
+async def test_who_stays_silent_does_not_hold_the_end_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "PARTING_SECONDS", 0.01)
+    running, address = await begin()
+    silent, asked = await Wire.to(address), await Wire.to(address)
+    asked.send(GET_BASE)
+    await asked.answer()
+    await asyncio.wait_for(running.drain(), 10)
+    assert [await wire.rest() for wire in (silent, asked)] == [b"", b""]
+
+
+async def _until_refused(address: Address) -> None:
+    with suppress(ConnectionRefusedError):
+        while True:
+            await (await Wire.to(address)).close()
