@@ -64,9 +64,10 @@ def test_no_tag_or_blob_is_lost_and_none_comes_back(urls: list[str], seconds: in
     ]
     with ThreadPoolExecutor(CLIENTS) as pool:
         done = [pool.submit(worker.work, seconds) for worker in workers]
-    assert sum(each.result() for each in done) > CLIENTS * seconds
+    rounds = sum(each.result() for each in done)
     for worker in workers:
         worker.check_everything()
+    assert rounds > CLIENTS * seconds / 4, "even a busy machine does something"
 
 
 class Worker:

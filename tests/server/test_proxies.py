@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from registry_server.app import _as_sent
-from registry_server.auth.users import FAILURES_AT_ONCE
 from registry_server.operations.access_log import Access, AccessLog
 from registry_server.proxies import MAX_HOPS, Origin, TrustedProxies
-from tests.server.conftest import Serve
+from registry_server.settings.hub import RateSettings
+from tests.server.conftest import Address, Serve
 from tests.server.wire import Wire, begin_upload, request
 
 OURS = TrustedProxies([ip_network("10.0.0.0/8"), ip_network("fd00::/8")])
@@ -23,7 +24,7 @@ PROXY = "10.0.0.1"
 CLIENT = "198.51.100.7"
 LIAR = "203.0.113.9"
 
-TOO_MANY = FAILURES_AT_ONCE + 1
+TOO_MANY = RateSettings.model_validate({}).logins + 1
 
 LOOPBACK: dict[str, Any] = {"trustedproxies": ["127.0.0.0/8"]}
 OTHERS: dict[str, Any] = {"trustedproxies": ["10.0.0.0/8"]}
@@ -226,10 +227,16 @@ async def test_the_log_names_the_client(serve: Serve, monkeypatch: pytest.Monkey
 
 
 @pytest.fixture
-def login(tmp_path: Path) -> dict[str, Any]:
+async def ask_to_log_in(serve: Serve, tmp_path: Path) -> Serve:
+    """Start a server with users, which counts failed logins for itself."""
     file = tmp_path / "htpasswd"
     file.write_text(f"ann:{bcrypt.hashpw(b'right', bcrypt.gensalt(4)).decode()}\n")
-    return {"htpasswd": {"path": str(file)}}
+
+    async def start(http: dict[str, Any]) -> Address:
+        data = {"directory": tempfile.mkdtemp(dir=tmp_path)}
+        return await serve(http=http, data=data, auth={"htpasswd": {"path": str(file)}})
+
+    return start
 
 
 async def statuses_of_wrong_logins(wire: Wire, *clients: str) -> list[int]:
@@ -242,20 +249,20 @@ async def statuses_of_wrong_logins(wire: Wire, *clients: str) -> list[int]:
 
 
 async def test_each_client_behind_a_proxy_tries_passwords_for_itself(
-    serve: Serve, login: dict[str, Any]
+    ask_to_log_in: Serve,
 ) -> None:
-    wire = await Wire.to(await serve(http=LOOPBACK, auth=login))
+    wire = await Wire.to(await ask_to_log_in(LOOPBACK))
     statuses = await statuses_of_wrong_logins(wire, *[f"{LIAR}, {CLIENT}"] * TOO_MANY)
     assert statuses[0] == 401
     assert statuses[-1] == 429
     assert await statuses_of_wrong_logins(wire, LIAR, CLIENT) == [401, 429]
 
 
-async def test_who_makes_up_addresses_gains_no_tries(serve: Serve, login: dict[str, Any]) -> None:
-    wire = await Wire.to(await serve(http=OTHERS, auth=login))
+async def test_who_makes_up_addresses_gains_no_tries(ask_to_log_in: Serve) -> None:
+    wire = await Wire.to(await ask_to_log_in(OTHERS))
     made_up = [f"198.51.100.{n}" for n in range(TOO_MANY)]
     assert (await statuses_of_wrong_logins(wire, *made_up))[-1] == 429
-    wire = await Wire.to(await serve(http=LOOPBACK, auth=login))
+    wire = await Wire.to(await ask_to_log_in(LOOPBACK))
     behind = [f"{address}, {CLIENT}" for address in made_up]
     assert (await statuses_of_wrong_logins(wire, *behind))[-1] == 429
 
