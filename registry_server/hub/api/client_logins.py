@@ -8,9 +8,9 @@ from typing import Final
 
 from pydantic import Field
 
-from registry_server.hub.api.models import Identifier, moment, moment_or_none
+from registry_server.hub.api.models import Identifier, Listing, moment, moment_or_none
+from registry_server.hub.api.own import own
 from registry_server.hub.records.refresh_tokens import RefreshToken
-from registry_server.hub.records.users import User
 from registry_server.hub.web.policies import Policy
 from registry_server.hub.web.routes import Call, Output, Route
 
@@ -27,28 +27,20 @@ class ClientLogin(Output):
     used_from: str = Field(description="The address that it was last used from.")
 
 
-class ClientLogins(Output):
-    items: Sequence[ClientLogin]
-
-
-async def list_client_logins(call: Call) -> ClientLogins:
+async def list_client_logins(call: Call) -> Listing[ClientLogin]:
     """List the logins of the caller's clients, the newest first."""
-    found = await call.hub.refresh_tokens.of_user(await _user(call))
-    return ClientLogins(items=[_shown(login) for login in found])
+    found = await call.hub.refresh_tokens.of_user(await own(call))
+    return Listing(items=[_shown(login) for login in found])
 
 
 async def end_client_login(call: Call, login: Identifier) -> None:
     """End the login of one of the caller's clients."""
-    await call.hub.refresh_tokens.revoke(call.by, await _user(call), login)
+    await call.hub.refresh_tokens.revoke(call.by, await own(call), login)
 
 
 async def end_client_logins(call: Call) -> None:
     """End the logins of all of the caller's clients."""
-    await call.hub.refresh_tokens.revoke_all(call.by, await _user(call))
-
-
-async def _user(call: Call) -> User:
-    return await call.hub.accounts.users.get(call.caller.account or 0)
+    await call.hub.refresh_tokens.revoke_all(call.by, await own(call))
 
 
 def _shown(login: RefreshToken) -> ClientLogin:

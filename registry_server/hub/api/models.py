@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from registry_server.hub.names import MAX_LENGTH, MIN_LENGTH, PATTERN
+from registry_server.hub.roles import Limit, Role
 from registry_server.hub.web.routes import Input, Output
 from registry_storage.names import MAX_NAME_LENGTH
 
@@ -33,7 +34,34 @@ Line = Annotated[str, StringConstraints(pattern=_NO_CONTROLS, max_length=256)]
 """Text without line breaks."""
 Text = Annotated[str, StringConstraints(pattern=_LINES, max_length=16 * 1024)]
 """Text of several lines."""
+Password = Annotated[str, Field(min_length=1, max_length=1024)]
+Secret = Annotated[str, Field(max_length=64)]
+Title = Annotated[
+    str, StringConstraints(pattern=r"^[!-~](?:[ -~]*[!-~])?$", min_length=1, max_length=100)
+]
+"""What a token is called in lists."""
+Glob = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9._*-]+(?:/[a-z0-9._*-]+)*$", max_length=255)
+]
 Amount = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class LimitModel(BaseModel):
+    """On the repositories that a glob covers, no more than a role."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    repositories: Glob = Field(
+        description="`*` stands for anything within a component, `**` for anything at all."
+    )
+    role: Role
+
+    @classmethod
+    def of(cls, limit: Limit) -> LimitModel:
+        return cls(repositories=limit.repositories, role=limit.role)
+
+    def limit(self) -> Limit:
+        return Limit(self.repositories, self.role)
 
 
 class Paging(Input):
@@ -41,6 +69,16 @@ class Paging(Input):
 
     limit: int = Field(100, ge=1, le=1000, description="The most items of the answer.")
     after: Line = Field("", description="`next` of the answer before; empty: from the beginning.")
+
+
+class Listing(Output, Generic[T]):
+    """A list that is short enough to be given whole."""
+
+    items: Sequence[T]
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        return f"{params[0].__name__}List"
 
 
 class Page(Output, Generic[T]):

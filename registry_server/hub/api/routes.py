@@ -8,20 +8,28 @@ from typing import Final
 from registry_server.hub.api import (
     audit,
     client_logins,
+    me,
     namespaces,
     organisations,
     repositories,
+    robots,
+    sessions,
     teams,
+    users,
 )
 from registry_server.hub.api.document import document_route
 from registry_server.hub.web.routes import Route
 
 _ROUTES: Final[Sequence[Route]] = (
+    *sessions.ROUTES,
+    *me.ROUTES,
+    *client_logins.ROUTES,
+    *users.ROUTES,
     *organisations.ROUTES,
     *teams.ROUTES,
+    *robots.ROUTES,
     *repositories.ROUTES,
     *namespaces.ROUTES,
-    *client_logins.ROUTES,
     *audit.ROUTES,
 )
 ROUTES: Final[Sequence[Route]] = (*_ROUTES, document_route(_ROUTES))

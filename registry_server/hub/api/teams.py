@@ -11,6 +11,7 @@ from pydantic import Field
 from registry_server.hub.api.models import (
     AccountName,
     Line,
+    Listing,
     Page,
     Paging,
     RepositoryName,
@@ -53,10 +54,6 @@ class Grant(Output):
     user: str | None = Field(description="Who holds it: a user …")
     team: str | None = Field(description="… or a team.")
     role: Role
-
-
-class Grants(Output):
-    items: Sequence[Grant]
 
 
 async def list_teams(call: Call, namespace: AccountName, query: Paging) -> Page[Team]:
@@ -107,12 +104,12 @@ async def remove_team_member(
     await call.hub.database.write(teams.remove_user, call.by, namespace, team, user)
 
 
-async def list_namespace_grants(call: Call, namespace: AccountName) -> Grants:
+async def list_namespace_grants(call: Call, namespace: AccountName) -> Listing[Grant]:
     """List who was given what anywhere in a namespace."""
     return _grants(namespace, await call.hub.database.read(grants.of_namespace, namespace))
 
 
-async def list_grants(call: Call, repository: RepositoryName) -> Grants:
+async def list_grants(call: Call, repository: RepositoryName) -> Listing[Grant]:
     """List who was given what on a repository alone."""
     found = await call.hub.database.read(grants.of_repository, repository)
     return _grants(grants.split(repository)[0], found)
@@ -152,7 +149,7 @@ def _shown(row: TeamRow) -> Team:
     )
 
 
-def _grants(namespace: str, rows: Sequence[GrantRow]) -> Grants:
+def _grants(namespace: str, rows: Sequence[GrantRow]) -> Listing[Grant]:
     items = [
         Grant(
             repository=f"{namespace}/{row.repository}" if row.repository else f"{namespace}/**",
@@ -162,7 +159,7 @@ def _grants(namespace: str, rows: Sequence[GrantRow]) -> Grants:
         )
         for row in rows
     ]
-    return Grants(items=items)
+    return Listing(items=items)
 
 
 _ADMINS: Final = Policy.namespace(Role.ADMIN)

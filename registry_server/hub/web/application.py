@@ -20,11 +20,12 @@ from registry_server.hub.callers import ANONYMOUS
 from registry_server.hub.web import headers
 from registry_server.hub.web.admission import RightsOf, admit
 from registry_server.hub.web.callers import LoginService, Sender, identify
+from registry_server.hub.web.cookies import give_session
 from registry_server.hub.web.forgery import refuse_forgery
 from registry_server.hub.web.policies import Concern
 from registry_server.hub.web.problems import problem_of, respond
 from registry_server.hub.web.reading import read_inputs, read_path
-from registry_server.hub.web.routes import Call, Route
+from registry_server.hub.web.routes import SESSION, Call, Route
 
 if TYPE_CHECKING:
     from registry_server.hub.service import Hub
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _NOBODY: Final = Sender(ANONYMOUS)
-_REQUEST_ID: Final = "X-Request-Id"
+_HEADER: Final = "X-Request-Id"
+_REQUEST_ID: Final = web.RequestKey("request_id", str)
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +64,10 @@ class Site:
             await admit(route.policy, sender.caller, self._rights, path)
             inputs = await read_inputs(request, route)
             call = Call(self._hub, request, sender.caller, sender.csrf, _id_of(request))
-            return _answer(await route.handler(call, **path, **inputs), route)
+            response = _answer(await route.handler(call, **path, **inputs), route)
+            if SESSION in request:
+                give_session(request, response, request[SESSION])
+            return response
 
         return handle
 
@@ -100,11 +105,11 @@ async def _answer_problems(request: web.Request, handler: Handler) -> web.Stream
 
 async def _complete(request: web.Request, response: web.StreamResponse) -> None:
     headers.complete(request, response)
-    response.headers[_REQUEST_ID] = _id_of(request)
+    response.headers[_HEADER] = _id_of(request)
 
 
 def _id_of(request: web.Request) -> str:
     """The client's where it is fit, else a new one; of one request always the same."""
     if _REQUEST_ID not in request:
-        request[_REQUEST_ID] = request_id(request.headers.get(_REQUEST_ID))
-    return str(request[_REQUEST_ID])
+        request[_REQUEST_ID] = request_id(request.headers.get(_HEADER))
+    return request[_REQUEST_ID]

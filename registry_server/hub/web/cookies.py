@@ -18,6 +18,14 @@ def session_secret(request: web.BaseRequest) -> str | None:
     return request.cookies.get(_name(request))
 
 
+def give_session(request: web.BaseRequest, response: web.StreamResponse, secret: str) -> None:
+    """As `set_session`, or as `clear_session` where there is none any more."""
+    if secret:
+        set_session(request, response, secret)
+    else:
+        clear_session(request, response)
+
+
 def set_session(request: web.BaseRequest, response: web.StreamResponse, secret: str) -> None:
     """Give the browser a session's secret, until it is closed or the session ends."""
     response.set_cookie(

@@ -59,7 +59,7 @@ _OF_HUB: Final[Mapping[type[RegistryError], tuple[int, str]]] = {
     errors.Unknown: (404, "not-found"),
     errors.Taken: (409, "name-taken"),
     errors.Conflict: (409, "conflict"),
-    errors.Invalid: (400, "invalid"),
+    errors.Invalid: (422, "invalid"),
     errors.Unavailable: (503, "service-unavailable"),
     RepositoryExists: (409, "name-taken"),
     QuotaExceeded: (403, "quota-exceeded"),

@@ -22,6 +22,7 @@ MAX_DEPTH: Final = 32
 MAX_FIELDS: Final = 100
 JSON_TYPE: Final = "application/json"
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
+_BODY: Final = web.RequestKey("body", bytearray)
 
 
 def read_path(request: web.BaseRequest, route: Route, given: dict[str, str]) -> dict[str, Any]:
@@ -74,9 +75,9 @@ async def read_body(request: web.Request, content_type: str) -> bytes:
 
 async def _limited(request: web.Request) -> bytes:
     """The body, kept with the request for whoever reads it again."""
-    body: bytearray = request.get("body", bytearray())
-    if "body" not in request:
-        request["body"] = body
+    body = request.get(_BODY, bytearray())
+    if _BODY not in request:
+        request[_BODY] = body
         async for chunk in request.content.iter_any():
             body += chunk
             if len(body) > MAX_BODY:

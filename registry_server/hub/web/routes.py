@@ -34,10 +34,20 @@ INPUTS: Final = ("query", "body", "form")
 """The names of parameters that are models of what was sent."""
 
 
+SESSION: Final = web.RequestKey("session", str)
+"""Where a request keeps what `Call.set_session` was told; empty: none any more."""
+
+
 class Input(BaseModel):
     """What is sent to a route: nothing but the fields that are named."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def __repr__(self) -> str:
+        """Nothing of its values: some of them are secrets."""
+        return f"{type(self).__name__}(…)"
+
+    __str__ = __repr__
 
 
 class Output(BaseModel):
@@ -61,6 +71,15 @@ class Call:
     def origin(self) -> str:
         """The address that the request came from."""
         return self.request.remote or ""
+
+    @property
+    def base_url(self) -> str:
+        """What links to the hub begin with: as configured, else as the request was addressed."""
+        return self.hub.settings.url or f"{self.request.scheme}://{self.request.host}"
+
+    def set_session(self, secret: str | None) -> None:
+        """Let the answer give the browser that session's secret, or none any more."""
+        self.request[SESSION] = secret or ""
 
     @property
     def by(self) -> By:

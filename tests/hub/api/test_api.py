@@ -1,0 +1,129 @@
+"""The API as a program uses it, start to end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.hub.api.conftest import World
+
+
+async def _json(world: World, who: str, method: str, path: str, body: Any = None) -> Any:
+    answer = await world.send(who, method, path, body)
+    assert answer.status < 300, answer.body
+    return answer.json()
+
+
+async def test_an_organisation_is_made_and_lived_in(world: World) -> None:
+    await _json(world, "stranger", "POST", "/api/v1/organisations", {"name": "guild"})
+    path = "/api/v1/organisations/guild"
+    await _json(world, "stranger", "PUT", f"{path}/members/reader", {"role": "read"})
+    members = await _json(world, "reader", "GET", f"{path}/members")
+    assert [(m["user"], m["role"]) for m in members["items"]] == [
+        ("reader", "read"),
+        ("stranger", "admin"),
+    ]
+    await _json(world, "stranger", "PUT", "/api/v1/repositories/guild%2Fapp", {})
+    seen = await _json(world, "reader", "GET", "/api/v1/repositories/guild%2Fapp")
+    assert (seen["name"], seen["visibility"]) == ("guild/app", "private")
+
+
+async def test_visibility_opens_a_repository_to_everybody(world: World) -> None:
+    path = "/api/v1/repositories/acme%2Fapp"
+    assert (await world.send("anonymous", "GET", path)).status == 401
+    await _json(world, "maintainer", "PUT", f"{path}/visibility", {"visibility": "public"})
+    assert (await _json(world, "anonymous", "GET", path))["visibility"] == "public"
+
+
+async def test_a_list_shows_what_the_caller_may_see(world: World) -> None:
+    path = "/api/v1/repositories"
+    shown = {}
+    for who in ("anonymous", "stranger", "narrow", "reader", "robot", "root"):
+        listed = await _json(world, who, "GET", path)
+        shown[who] = [repository["name"] for repository in listed["items"]]
+    public, both = ["acme/open"], ["acme/app", "acme/open"]
+    assert shown == {
+        "anonymous": public,
+        "stranger": public,
+        "narrow": both,
+        "reader": both,
+        "robot": both,
+        "root": both,
+    }
+
+
+async def test_a_secret_is_shown_once_and_works(world: World) -> None:
+    path = "/api/v1/me/access-tokens"
+    made = await _json(world, "owner in a session", "POST", path, {"name": "laptop"})
+    listed = await _json(world, "owner", "GET", path)
+    assert "secret" not in str(listed)
+    answer = await world.send(
+        "anonymous", "GET", "/api/v1/me", Authorization=f"Bearer {made['secret']}"
+    )
+    assert answer.json()["name"] == "owner"
+    await _json(world, "owner", "DELETE", f"{path}/{made['id']}")
+    answer = await world.send(
+        "anonymous", "GET", "/api/v1/me", Authorization=f"Bearer {made['secret']}"
+    )
+    assert answer.status == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/api/v1/me", {"full_name": "A", "is_admin": True}),
+        ("PUT", "/api/v1/me", {"full_name": "A", "role": "admin"}),
+        ("POST", "/api/v1/organisations", {"name": "guild", "namespace": "acme"}),
+        ("POST", "/api/v1/registrations", {"name": "new", "password": "p" * 12, "is_admin": True}),
+    ],
+)
+async def test_fields_that_nobody_asked_for_are_refused(
+    world: World, method: str, path: str, body: Any
+) -> None:
+    answer = await world.send("stranger", method, path, body)
+    assert answer.status == 400
+    assert answer.headers["Content-Type"].startswith("application/problem+json")
+
+
+async def test_what_belongs_to_others_cannot_be_named(world: World) -> None:
+    theirs = await _json(
+        world, "owner in a session", "POST", "/api/v1/me/access-tokens", {"name": "laptop"}
+    )
+    path = f"/api/v1/me/access-tokens/{theirs['id']}"
+    assert (await world.send("stranger", "DELETE", path)).status == 404
+    listed = await _json(world, "owner", "GET", "/api/v1/me/access-tokens")
+    assert theirs["id"] in [token["id"] for token in listed["items"]]
+
+
+async def test_robots_are_made_changed_and_ended(world: World) -> None:
+    path = "/api/v1/namespaces/acme/robots"
+    limits = [{"repositories": "acme/app", "role": "read"}]
+    made = await _json(world, "owner", "POST", path, {"name": "deploy", "limits": limits})
+    assert made["login"] == "acme+deploy"
+    change = {"limits": limits, "is_disabled": True}
+    await _json(world, "owner", "PUT", f"{path}/deploy", change)
+    answer = await world.send(
+        "anonymous", "GET", "/api/v1/me", Authorization=f"Bearer {made['secret']}"
+    )
+    assert answer.status == 401
+    foreign = {"name": "spy", "limits": [{"repositories": "other/**", "role": "admin"}]}
+    assert (await world.send("owner", "POST", path, foreign)).status == 422
+
+
+async def test_lists_go_on_where_they_stopped(world: World) -> None:
+    found, after = [], ""
+    while True:
+        page = await _json(world, "root", "GET", f"/api/v1/users?limit=2&after={after}")
+        found += [user["name"] for user in page["items"]]
+        if page["next"] is None:
+            break
+        after = page["next"]
+    assert found == sorted(["owner", "reader", "writer", "maintainer", "stranger", "root", "gone"])
+
+
+async def test_answers_are_kept_by_no_cache_and_no_frame(world: World) -> None:
+    answer = await world.send("owner", "GET", "/api/v1/me")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
