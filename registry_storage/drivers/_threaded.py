@@ -6,6 +6,7 @@ What is built on these says only what is its own: limits, extensions, and what i
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime
@@ -36,7 +37,9 @@ class Placed(Protocol):
     def location(self) -> str: ...
 
 
+Places = Sequence[_object_layout.Place]
 P = TypeVar("P", bound=Placed)
+R = TypeVar("R")
 Named = TypeVar("Named", bound=Placed, covariant=True)
 Taken = TypeVar("Taken", bound=Placed, contravariant=True)
 
@@ -63,7 +66,6 @@ class Store(Protocol[Taken]):
     def put(self, place: Taken, data: Buffers) -> StoredBlob: ...
     def mark(self, blob_id: str, mark: Mark) -> StoredBlob: ...
     def stat(self, place: Taken) -> StoredBlob: ...
-    def delete(self, places: Sequence[Taken]) -> None: ...
     def walk(self, kind: BlobKind | None) -> Iterator[StoredBlob]: ...
     def begin(self, blob_id: str) -> Handle: ...
     def commit(self, handle: Handle, parts: Sequence[Part], mark: Mark | None) -> StoredBlob: ...
@@ -79,7 +81,7 @@ class ObjectStore(Store[_object_layout.Place], Protocol):
 
 
 class ThreadedDriver(Driver, Generic[P]):
-    """All but reading and parts."""
+    """All but reading, parts, and deleting."""
 
     _store: Store[P]
     """To be there when `_open` has returned."""
@@ -139,8 +141,9 @@ class ThreadedDriver(Driver, Generic[P]):
     def _close(self) -> None:
         self._store.close()
 
+    @abstractmethod
     async def _delete(self, places: Sequence[P]) -> None:
-        await self._calls.run(self._store.delete, places)
+        """Delete what lies there, if anything."""
 
 
 class ObjectStoreDriver(ThreadedDriver[_object_layout.Place]):
@@ -165,11 +168,17 @@ class ObjectStoreDriver(ThreadedDriver[_object_layout.Place]):
         held = [buffer async for buffer in data]
         return await self._calls.run(self._store.put_part, handle, number, offset, held)
 
-    async def _delete(self, places: Sequence[_object_layout.Place]) -> None:
-        """In shares, at the same time; half of the threads are left to others."""
+    async def _in_shares(self, call: Callable[[Places], R], places: Places) -> list[R]:
+        """The results of `call` for shares of the places, at the same time.
+
+        Half of the threads are left to others.
+        """
         most = max(1, self._threads // 2)
         shares = [share for first in range(most) if (share := places[first::most])]
-        deleting = (self._calls.run(self._store.delete, share) for share in shares)
-        for outcome in await asyncio.gather(*deleting, return_exceptions=True):
+        running = (self._calls.run(call, share) for share in shares)
+        results = []
+        for outcome in await asyncio.gather(*running, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
+            results.append(outcome)
+        return results

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.xdist_group("ceph")
 
 PIECES = [b"first", b"second", b"third"]
 WHOLE = b"".join(PIECES)
+LARGEST = len(WHOLE)
 MORE_REQUESTS_THAN_ANY = 40
 
 Life = Callable[[RadosStore], object]
@@ -87,7 +88,7 @@ def address(ceph: CephCluster) -> Address:
 @pytest.fixture
 def store(address: Address) -> Iterator[RadosStore]:
     """A store that lives."""
-    made = RadosStore(Pool(binding(), address))
+    made = RadosStore(Pool(binding(), address), LARGEST)
     made.open()
     yield made
     made.close()
@@ -98,21 +99,18 @@ def slow(address: Address) -> Iterator[tuple[RadosStore, OvertakenPool]]:
     """A store that can be overtaken."""
     pool = OvertakenPool(address)
     with opened(pool):
-        yield RadosStore(pool), pool
+        yield RadosStore(pool, LARGEST), pool
 
 
 def sent(store: RadosStore, handle: str) -> list[Part]:
     """The pieces, as parts of an upload."""
-    return [
-        Part(number, 0, len(piece), store.put_part(handle, piece))
-        for number, piece in enumerate(PIECES, 1)
-    ]
+    return [store.put_part(handle, number, 0, [piece]) for number, piece in enumerate(PIECES, 1)]
 
 
 def upload(store: RadosStore) -> None:
     handle = store.begin(new_id())
     parts = sent(store, handle)
-    store.put_part(handle, b"never named")
+    store.put_part(handle, len(PIECES) + 1, 0, [b"never named"])
     store.commit(handle, parts, mark_of(WHOLE))
 
 
@@ -129,7 +127,7 @@ def upload_in_vain(store: RadosStore) -> None:
 
 def put_and_mark(store: RadosStore) -> None:
     blob_id = new_id()
-    store.put(Place(blob_id, None), WHOLE)
+    store.put(Place(blob_id, None), [WHOLE])
     store.mark(blob_id, mark_of(WHOLE))
 
 
@@ -161,16 +159,16 @@ def test_whoever_dies_leaves_whole_blobs_and_listed_uploads_only(
     for requests in range(MORE_REQUESTS_THAN_ANY):
         with opened(pool := MortalPool(address, requests)):
             try:
-                life(RadosStore(pool))
+                life(RadosStore(pool, LARGEST))
             except Crash:
                 died = True
             else:
                 died = False
-        for blob in store.blobs(None):
+        for blob in store.walk(None):
             assert contents(store, parse_location(blob.location)) in (WHOLE, PIECES[0])
         for handle in uploads_of(store):
             store.abort(handle)
-        store.delete([parse_location(blob.location) for blob in store.blobs(None)])
+        store.delete([parse_location(blob.location) for blob in store.walk(None)])
         assert (objects_in(address), keys_in(address)) == ([], []), requests
         if not died:
             return
@@ -184,7 +182,7 @@ def test_a_part_that_an_abort_overtakes_removes_its_object(
     handle = store.begin(new_id())
     pool.before_write = lambda: store.abort(handle)
     with pytest.raises(UploadNotFound):
-        behind.put_part(handle, WHOLE)
+        behind.put_part(handle, 1, 0, [WHOLE])
     assert (objects_in(address), keys_in(address)) == ([], [])
 
 
@@ -195,9 +193,9 @@ def test_a_put_that_an_abort_overtakes_leaves_nothing_and_may_be_repeated(
     place = Place(new_id(), mark_of(WHOLE))
     pool.before_change = lambda: [store.abort(handle) for handle in uploads_of(store)]
     with pytest.raises(DriverUnavailable):
-        behind.put(place, WHOLE)
+        behind.put(place, [WHOLE])
     assert (objects_in(address), keys_in(address)) == ([], [])
-    behind.put(place, WHOLE)
+    behind.put(place, [WHOLE])
     assert contents(store, place) == WHOLE
 
 
@@ -234,9 +232,9 @@ def test_a_blob_marked_while_it_is_listed_is_listed_once(
     monkeypatch.setattr(pool_module, "PAGE", 2)
     ids = [f"00{new_id()[2:]}" for _ in range(9)]
     for blob_id in ids:
-        store.put(Place(blob_id, None), WHOLE)
+        store.put(Place(blob_id, None), [WHOLE])
     seen = []
-    for number, blob in enumerate(store.blobs(None)):
+    for number, blob in enumerate(store.walk(None)):
         seen.append(parse_location(blob.location).blob_id)
         if number < len(ids):
             store.mark(sorted(ids)[-1 - number], mark_of(WHOLE))

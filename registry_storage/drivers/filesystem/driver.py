@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -89,6 +89,9 @@ class FilesystemDriver(ThreadedDriver[Place]):
     async def describe(self) -> str | None:
         """What of somebody else's lies in the root (`ForeignData`)."""
         return "a distribution tree" if await self._calls.run(self._store.foreign_tree) else None
+
+    async def _delete(self, places: Sequence[Place]) -> None:
+        await self._calls.run(self._store.delete, places)
 
     async def _pieces(self, reading: Reading) -> AsyncIterator[bytes]:
         if reading.at_once:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from registry_storage.drivers._object_layout import Place
-from registry_storage.drivers.api import BlobKind, Handle, Mark, Part, StoredBlob
+from registry_storage.drivers.api import BlobKind, Buffers, Handle, Mark, Part, StoredBlob
 from registry_storage.drivers.rados import layout
 from registry_storage.drivers.rados.layout import ENDING, OPEN, Entry, Stripe
 from registry_storage.drivers.rados.pool import Change, Pool
@@ -35,8 +35,10 @@ from registry_storage.errors import (
 class RadosStore:
     """What a pool holds.  Safe to use from many threads and many processes at once."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, largest: int) -> None:
+        """`largest` is the most that one object takes, in bytes."""
         self._pool = pool
+        self._largest = largest
 
     def open(self) -> None:
         """Connect, and see to it that keys can be written and are ours."""
@@ -56,14 +58,15 @@ class RadosStore:
 
     # Published blobs
 
-    def put(self, place: Place, data: bytes) -> StoredBlob:
+    def put(self, place: Place, data: Buffers) -> StoredBlob:
         """Publish `data` as one object; a repetition answers what is there."""
+        joined = self._joined(data)
         handle, name = layout.new_handle(place.blob_id), layout.new_data(place.blob_id)
         upload, note = layout.upload_key(handle), _note(handle, name)
-        entry = layout.entry_now([Stripe(name, len(data))], head=None)
+        entry = layout.entry_now([Stripe(name, len(joined))], head=None)
         try:
-            self._change(place.blob_id, Change({}, {upload: OPEN, note: str(len(data))}))
-            self._pool.write(name, data)
+            self._change(place.blob_id, Change({}, {upload: OPEN, note: str(len(joined))}))
+            self._pool.write(name, joined)
             key = layout.key_of(place)
             publish = Change({upload: OPEN, key: None}, {key: entry.text}, [upload, note])
             if self._change(place.blob_id, publish):
@@ -116,7 +119,7 @@ class RadosStore:
             for key, entry in list(self._pool.keys(directory, *prefixes)):
                 self._delete(place.blob_id, key, entry)
 
-    def blobs(self, kind: BlobKind | None) -> Iterator[StoredBlob]:
+    def walk(self, kind: BlobKind | None) -> Iterator[StoredBlob]:
         """Every published blob once, marked so or any.
 
         A blob that is marked meanwhile is seen at either key, so the unmarked ones come first.
@@ -140,11 +143,12 @@ class RadosStore:
         self._change(blob_id, Change({}, {layout.upload_key(handle): OPEN}))
         return handle
 
-    def put_part(self, handle: Handle, data: bytes) -> str:
-        """Store a part as an object of its own, and return its name."""
+    def put_part(self, handle: Handle, number: int, offset: int, data: Buffers) -> Part:
+        """Store a part as an object of its own, whose name is the part's token."""
+        joined = self._joined(data)
         name = layout.new_data(layout.blob_id_of(handle))
-        self._write(handle, name, data)
-        return name
+        self._write(handle, name, joined)
+        return Part(number, offset, len(joined), name)
 
     def commit(self, handle: Handle, parts: Sequence[Part], mark: Mark | None) -> StoredBlob:
         """Publish the parts as one blob, and leave nothing else of the upload."""
@@ -231,6 +235,15 @@ class RadosStore:
             raise _no_upload(handle)
 
     # Looking
+
+    def _joined(self, data: Buffers) -> bytes:
+        """The bytes of one object, as librados takes them."""
+        joined = b"".join(data)
+        if len(joined) > self._largest:
+            raise DriverError(
+                f"{len(joined)} bytes are too many for one object: at most {self._largest}"
+            )
+        return joined
 
     def _entry(self, place: Place) -> Entry:
         if found := self._entry_if_there(place):

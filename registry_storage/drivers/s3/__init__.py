@@ -6,6 +6,7 @@ failures  what boto3 raises, as this project's errors
 requests  single requests, blocking
 bucket    published blobs
 uploads   multipart uploads
+store     both as one
 driver    all of it, asynchronous
 
 Bytes are never copied: a multipart upload is completed where it was begun, under the blob's id, and

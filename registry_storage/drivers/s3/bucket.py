@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from registry_storage.drivers._object_layout import FOREIGN_TREE, Place, is_empty, stored_blobs
 from registry_storage.drivers._reading import RareWaking
-from registry_storage.drivers.api import BlobKind, StoredBlob
+from registry_storage.drivers.api import BlobKind, Buffers, Mark, StoredBlob
 from registry_storage.drivers.s3.failures import code_of
 from registry_storage.drivers.s3.requests import Requests
 from registry_storage.errors import (
@@ -58,12 +58,14 @@ class Bucket:
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
 
-    def put(self, place: Place, data: bytes) -> StoredBlob:
-        self._requests.put_blob(place.data_key, data)
-        return self.published(place, len(data))
+    def put(self, place: Place, data: Buffers) -> StoredBlob:
+        whole = joined(data)
+        self._requests.put_blob(place.data_key, whole)
+        return self.published(place, len(whole))
 
-    def mark(self, place: Place) -> StoredBlob:
+    def mark(self, blob_id: str, mark: Mark) -> StoredBlob:
         """Vouch for what lies at an id; answers where it lies marked."""
+        place = Place(blob_id, mark)
         marked = self.published(place, self._requests.head(place.data_key).size)
         if self._requests.size(place.data_key) is None:
             # Deleted meanwhile, by somebody who did not see the mark yet.
@@ -106,13 +108,13 @@ class Bucket:
             raise DriverError(f"{requests.store} ignores ranges, which reading blobs needs")
         return reading
 
-    def keys_of_marks(self, place: Place) -> list[str]:
-        """The keys of a blob's marks, which whoever deletes it has to look for."""
-        prefixes = place.mark_prefixes()
+    def keys_of_marks(self, places: Iterable[Place]) -> list[str]:
+        """The keys of the blobs' marks, which whoever deletes them has to look for."""
+        prefixes = [prefix for place in places for prefix in place.mark_prefixes()]
         return [listed.key for prefix in prefixes for listed in self._requests.listing(prefix)]
 
     def delete(self, marks: Iterable[str], places: Iterable[Place]) -> None:
-        """Delete marks, then bytes."""
+        """Delete marks, then bytes; a thousand keys in a request."""
         self._requests.delete(marks)
         self._requests.delete(place.data_key for place in places)
 
@@ -124,7 +126,7 @@ class Bucket:
         operation = "head_object" if method == "HEAD" else "get_object"
         return self._requests.url(operation, place.data_key, seconds)
 
-    def has_foreign_tree(self) -> bool:
+    def foreign_tree(self) -> bool:
         return not is_empty(self._requests.listing, FOREIGN_TREE)
 
     def _nothing_at(self, place: Place, start: int) -> Reading:
@@ -134,3 +136,10 @@ class Bucket:
             message = f"{place.location} has {size} bytes, so none at {start}"
             raise RangeNotSatisfiable(message, size=size, location=place.location)
         return Reading(self._requests, place.location, None, 0)
+
+
+def joined(pieces: Buffers) -> bytes:
+    """One piece of memory, as the SDK wants a body; copied only where there are several."""
+    if len(pieces) == 1 and isinstance(pieces[0], bytes):
+        return pieces[0]
+    return b"".join(pieces)

@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
-from datetime import datetime
 from typing import Final
 
-from registry_storage.drivers._blocking import BlockingCalls
-from registry_storage.drivers._object_layout import Place, parse_location, place_of
-from registry_storage.drivers._reading import pieces_of
-from registry_storage.drivers.api import (
-    BlobKind,
-    Buffers,
-    Driver,
-    Handle,
-    Mark,
-    MiB,
-    Part,
-    PartData,
-    PartLimits,
-    StoredBlob,
-)
+from registry_storage.drivers._threaded import ObjectStoreDriver, Places
+from registry_storage.drivers.api import MiB, PartLimits
 from registry_storage.drivers.swift.account import Account, Cluster
 from registry_storage.drivers.swift.config import SwiftConfig
 from registry_storage.drivers.swift.store import SwiftStore
@@ -34,16 +17,14 @@ SMALLEST_SEGMENT: Final = 1 * MiB
 
 LARGEST_SEGMENT: Final = 5 * 1024 * MiB
 
-DELETING: Final = 8
-"""So many blobs are deleted at once."""
 
-
-class SwiftDriver(Driver):
+class SwiftDriver(ObjectStoreDriver):
     """Blobs as objects in a container.  Extensions: `Redirects`, `ForeignData`."""
 
-    name = "swift"
+    _store: SwiftStore
 
     def __init__(self, config: SwiftConfig) -> None:
+        super().__init__("swift", config.maxconnections)
         self._config = config
         self.limits = PartLimits(
             min_size=SMALLEST_SEGMENT,
@@ -52,73 +33,7 @@ class SwiftDriver(Driver):
             preferred_size=config.chunksize,
         )
         self._account = Account(config)
-        self._calls = BlockingCalls(self.name, config.maxconnections)
-        self._store: SwiftStore
         self._urls: TemporaryUrls
-
-    async def start(self) -> None:
-        self._calls = BlockingCalls(self.name, self._config.maxconnections)
-        await self._calls.run(self._open)
-
-    async def close(self) -> None:
-        await self._calls.close()
-        self._account.close()
-
-    def location_of(self, blob_id: str, mark: Mark | None) -> str:
-        return Place(blob_id, mark).location
-
-    # Published blobs
-
-    async def put_blob(self, blob_id: str, data: Buffers, mark: Mark | None) -> StoredBlob:
-        return await self._calls.run(self._store.put, Place(blob_id, mark), data)
-
-    async def mark_blob(self, location: str, mark: Mark) -> StoredBlob:
-        return await self._calls.run(self._store.mark, parse_location(location).blob_id, mark)
-
-    def read_blob(
-        self, location: str, start: int = 0, stop: int | None = None
-    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        return pieces_of(
-            self._calls, lambda: self._store.read(parse_location(location), start, stop)
-        )
-
-    async def stat_blob(self, location: str) -> StoredBlob:
-        return await self._calls.run(self._store.stat, parse_location(location))
-
-    async def delete_blobs(self, locations: Sequence[str]) -> None:
-        places = [place for location in locations if (place := place_of(location))]
-        shares = [share for n in range(DELETING) if (share := places[n::DELETING])]
-        deleting = (self._calls.run(self._store.delete, share) for share in shares)
-        for outcome in await asyncio.gather(*deleting, return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                raise outcome
-
-    def list_blobs(self, kind: BlobKind | None = None) -> AsyncIterator[StoredBlob]:
-        return self._calls.iterate(self._store.blobs(kind))
-
-    # Resumable uploads
-
-    async def begin_upload(self, blob_id: str) -> Handle:
-        return await self._calls.run(self._store.begin, blob_id)
-
-    async def put_part(
-        self, handle: Handle, number: int, offset: int, data: PartData, size: int | None
-    ) -> Part:
-        held = [buffer async for buffer in data]
-        return await self._calls.run(self._store.put_part, handle, number, offset, held)
-
-    async def commit_upload(
-        self, handle: Handle, parts: Sequence[Part], mark: Mark | None
-    ) -> StoredBlob:
-        return await self._calls.run(self._store.commit, handle, parts, mark)
-
-    async def abort_upload(self, handle: Handle) -> None:
-        await self._calls.run(self._store.abort, handle)
-
-    def list_uploads(self, older_than: datetime) -> AsyncIterator[Handle]:
-        return self._calls.iterate(self._store.uploads(older_than))
-
-    # Extensions
 
     async def blob_url(self, location: str, valid_for: float, method: str = "GET") -> str | None:
         """A temporary URL of the blob's object (`Redirects`)."""
@@ -128,6 +43,12 @@ class SwiftDriver(Driver):
     async def describe(self) -> str | None:
         """What of somebody else's lies in the container (`ForeignData`)."""
         return "a distribution tree" if await self._calls.run(self._store.foreign_tree) else None
+
+    async def _delete(self, places: Places) -> None:
+        await self._in_shares(self._store.delete, places)
+
+    def _close(self) -> None:
+        self._account.close()
 
     def _open(self) -> None:
         self._account.open()

@@ -72,6 +72,10 @@ class SwiftStore:
         if date := headers.get("date"):
             _check_clock(parsedate_to_datetime(date))
 
+    def close(self) -> None:
+        """End the connections."""
+        self._account.close()
+
     # Published blobs
 
     def put(self, place: Place, data: Buffers) -> StoredBlob:
@@ -120,7 +124,7 @@ class SwiftStore:
             with self._lock(place.blob_id):
                 self._delete(place)
 
-    def blobs(self, kind: BlobKind | None) -> Iterator[StoredBlob]:
+    def walk(self, kind: BlobKind | None) -> Iterator[StoredBlob]:
         """Everything published.
 
         What nobody has vouched for is looked at: some listings give a manifest's size for its
