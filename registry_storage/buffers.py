@@ -69,6 +69,11 @@ class Reservation:
         self._budget = budget
         self._size = size
 
+    @property
+    def size(self) -> int:
+        """In bytes; 0 once it is released or moved."""
+        return self._size
+
     def release(self) -> None:
         """Give the bytes back; the second time nothing happens."""
         size, self._size = self._size, 0

@@ -199,6 +199,8 @@ class Uploads:
             with room:
                 if await intake.peek(most + 1) <= most and intake.interrupted is None:
                     return await self._finish_whole(session, digest, intake, actor)
+                if not self._context.plan.streams:
+                    return await self._finish_parts(session, digest, intake, actor, room)
         return await self._finish_parts(session, digest, intake, actor)
 
     async def _room(self, size: int) -> Reservation | None:
@@ -227,10 +229,18 @@ class Uploads:
             raise
 
     async def _finish_parts(
-        self, session: Session, digest: Digest | None, intake: Intake, actor: str
+        self,
+        session: Session,
+        digest: Digest | None,
+        intake: Intake,
+        actor: str,
+        room: Reservation | None = None,
     ) -> BlobRow:
-        """The last bytes become parts, and the store joins them."""
-        storing = Storing(self._context, session, intake)
+        """The last bytes become parts, and the store joins them.
+
+        `room` is for those that are in memory already.
+        """
+        storing = Storing(self._context, session, intake, room)
         last = await storing.store(final=True)
         intake.raise_if_interrupted()
         return await self._finish_claim(storing.session, digest, intake, last, actor)

@@ -25,12 +25,22 @@ MANY_TAILS = 100
 
 
 class Storing:
-    """One request at work on one session; `session` is as the last stored part left it."""
+    """One request at work on one session; `session` is as the last stored part left it.
 
-    def __init__(self, context: UploadContext, session: Session, intake: Intake) -> None:
+    `room` is for what the intake has in memory already.
+    """
+
+    def __init__(
+        self,
+        context: UploadContext,
+        session: Session,
+        intake: Intake,
+        room: Reservation | None = None,
+    ) -> None:
         self.session = session
         self._context = context
         self._intake = intake
+        self._room = room
         self._plan = PartPlan(context.driver.limits, session.part_size)
         self._number: int | None = None
 
@@ -106,9 +116,13 @@ class Storing:
 
     async def _reserve(self, missing: int) -> Reservation:
         remaining = self._intake.remaining
-        return await self._context.budget.reserve(
-            missing if remaining is None else min(missing, remaining)
-        )
+        wanted = missing if remaining is None else min(missing, remaining)
+        room, self._room = self._room, None
+        if room is not None:
+            if room.size >= wanted:
+                return room
+            room.release()
+        return await self._context.budget.reserve(wanted)
 
     # Steps of both
 

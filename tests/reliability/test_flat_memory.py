@@ -25,7 +25,7 @@ def test_a_stream_is_not_held_in_memory(tmp_path: Path) -> None:
 
 
 def test_parts_in_memory_are_bounded_by_one_budget(tmp_path: Path) -> None:
-    assert growth(tmp_path, "parts", 64, 8) < 110
+    assert growth(tmp_path, "parts", 24, 24) < 110
 
 
 @pytest.mark.long

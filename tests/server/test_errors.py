@@ -56,7 +56,7 @@ async def test_a_push_in_one_request_that_fails_leaves_no_upload_open() -> None:
         parameters=lambda: {"digest": [digest]},
         request=SimpleNamespace(content=object()),
         body=lambda: SimpleNamespace(announced=1),
-        subject=SimpleNamespace(name="ann"),
+        actor="ann",
         repository=repository,
     )
     with pytest.raises(errors.NoSpace):
