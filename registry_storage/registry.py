@@ -272,6 +272,14 @@ class Registry:
         self._store.check_writable()
         await self._store.catalog.write(events.record, kind, repository, actor, details)
 
+    async def number(self, name: str) -> int | None:
+        """What stands for a repository where its name must not be told; None if there is none."""
+        return await self._store.catalog.read(repositories.find, name)
+
+    async def name(self, number: int) -> str | None:
+        """What the repository of that number is called now; None if it is gone."""
+        return await self._store.catalog.read(repositories.name_of, number)
+
     async def holders(self, digest: Digest, *, limit: int = 100) -> list[str]:
         """Names of repositories that hold the blob: where a mount may come from."""
         return await self._store.catalog.read(repositories.holders, digest, limit)

@@ -2,41 +2,89 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+from typing import Final
+
 from registry_server.api.calls import Call
-from registry_server.api.pages import json_reply, link_to_next, requested_page
+from registry_server.api.errors import Problem
+from registry_server.api.pages import Page, json_reply, link_to_next, requested_page
 from registry_server.api.paths import Resource
 from registry_server.api.replies import Reply
 
-_BATCH = 1000
+_BATCH: Final = 1000
+
+LOOKED_AT: Final = 10_000
+"""Names that one request looks at, at most, to find those that whoever asks may see."""
+
+_BOOKMARK = re.compile(r"~([0-9]{1,18})")
+"""A repository's number, which tells less than its name would: no name begins so."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a request found, and behind which name it stopped looking, if it did."""
+
+    names: list[str]
+    unfinished: str | None = None
 
 
 async def list_repositories(call: Call) -> Reply:
-    """Those that whoever asks may see, in byte order; a page is full unless it is the last."""
+    """Those that whoever asks may see, in byte order.
+
+    A page that is not full has a link, too, where there is more to look at: of very many
+    repositories few may be theirs, and no request looks at all.
+    """
     page = requested_page(call.parameters(), call.context.settings.catalog.maxentries)
-    found = await _readable(call, page.after, page.size + 1)
-    shown = found[: page.size]
-    if not shown or len(found) == len(shown):
+    found = await _readable(call, await _beginning(call, page.after), page.size + 1)
+    shown = found.names[: page.size]
+    behind = await _behind(call, page, found)
+    if behind is None:
         return json_reply({"repositories": shown})
-    link = link_to_next(call, Resource.CATALOG, page, shown[-1])
-    return json_reply({"repositories": shown}, link)
+    return json_reply({"repositories": shown}, link_to_next(call, Resource.CATALOG, page, behind))
 
 
-async def _readable(call: Call, after: str, count: int) -> list[str]:
+async def _beginning(call: Call, last: str) -> str:
+    bookmark = _BOOKMARK.fullmatch(last)
+    if bookmark is None:
+        return last
+    name = await call.context.registry.name(int(bookmark[1]))
+    if name is None:
+        raise Problem(400, "UNSUPPORTED", "the list has changed; ask from its beginning, again")
+    return name
+
+
+async def _behind(call: Call, page: Page, found: _Found) -> str | None:
+    """What the next page begins behind; None: there is none."""
+    if page.size == 0:
+        return None
+    if len(found.names) > page.size:
+        return found.names[page.size - 1]
+    if found.unfinished is None or call.may_see(found.unfinished):
+        return found.unfinished
+    number = await call.context.registry.number(found.unfinished)
+    if number is None:  # deleted meanwhile: look at the same names again
+        return found.names[-1] if found.names else page.after
+    return f"~{number}"
+
+
+async def _readable(call: Call, after: str, count: int) -> _Found:
     registry, listing = call.context.registry, call.listing()
     if listing is not None:
-        return await registry.visible(
+        visible = await registry.visible(
             public=True,
             namespaces=listing.namespaces,
             names=listing.repositories,
             after=after,
             limit=count,
         )
-    found: list[str] = []
-    batch_size = max(_BATCH, count)
-    while len(found) < count:
-        batch = await registry.repositories(after=after, limit=batch_size)
-        found += [name for name in batch if call.may_see(name)]
-        if len(batch) < batch_size:
-            break
+        return _Found(visible)
+    found = _Found([])
+    for _ in range(LOOKED_AT // _BATCH):
+        batch = await registry.repositories(after=after, limit=_BATCH)
+        found.names += [name for name in batch if call.may_see(name)]
+        if len(batch) < _BATCH or len(found.names) >= count:
+            return found
         after = batch[-1]
-    return found[:count]
+    found.unfinished = after
+    return found

@@ -97,6 +97,7 @@ _HOLDERS = (
     .order_by(repository_blobs.c.repository_id)
     .limit(bindparam("limit"))
 )
+_NAME = select(repositories.c.name).where(repositories.c.id == bindparam("repository_id"))
 _RESOLVE = (
     select(repositories.c.name)
     .join(redirects, redirects.c.repository_id == repositories.c.id)
@@ -107,6 +108,11 @@ _RESOLVE = (
 def find(tx: Connection, name: str) -> int | None:
     """The number of a repository, None if there is none of that name."""
     return tx.scalar(_FIND, {"name": name})
+
+
+def name_of(tx: Connection, repository_id: int) -> str | None:
+    """What the repository of that number is called; None if there is none."""
+    return tx.scalar(_NAME, {"repository_id": repository_id})
 
 
 def ensure(tx: Connection, name: str, *, actor: str = "") -> Place:
