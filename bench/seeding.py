@@ -35,7 +35,7 @@ def repositories(root: Path, count: int) -> str:
     with _catalog(root).begin() as connection:
         manifest = _manifest(connection)
         present = _count(connection, tables.repositories, "bench/r0%")
-        names = ({"name": f"bench/r{n:09}"} for n in range(present, count))
+        names = ({"name": f"bench/r{n:09}", "listed": True} for n in range(present, count))
         _insert(connection, tables.repositories, names)
         _give_manifest(connection, manifest)
     return f"bench/r{count // 2:09}"
