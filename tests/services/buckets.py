@@ -103,9 +103,16 @@ class Bucket:
         found = []
         for key, upload in self.uploads():
             found.append(upload)
-            stored = self.client.list_parts(Bucket=self.name, Key=key, UploadId=upload)
-            found += [f"{upload}/{part['PartNumber']}" for part in stored.get("Parts", ())]
+            found += [f"{upload}/{number}" for number in self._numbers(key, upload)]
         return found
+
+    def _numbers(self, key: str, upload: str) -> list[int]:
+        """Of an upload's parts; none where it was ended just now."""
+        try:
+            stored = self.client.list_parts(Bucket=self.name, Key=key, UploadId=upload)
+        except self.client.exceptions.NoSuchUpload:
+            return []
+        return [part["PartNumber"] for part in stored.get("Parts", ())]
 
     def empty(self) -> None:
         """Delete and abort everything."""
