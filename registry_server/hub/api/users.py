@@ -202,7 +202,7 @@ async def revoke_invitation(call: Call, invitation: Identifier) -> None:
 
 async def register(call: Call, body: Registration) -> User:
     """Make an account for oneself, where `auth.hub.registration` is open."""
-    await call.hub.repositories.refuse_inhabited(body.name)
+    await call.hub.repositories.refuse_heir(body.name)
     by = By(body.name, call.origin, call.request_id)
     created = await call.hub.accounts.users.register(
         by, body.name, body.password, body.full_name, body.email
@@ -218,6 +218,8 @@ async def show_link(call: Call, body: LinkSecret) -> Link:
 
 async def accept_invitation(call: Call, body: LinkAcceptance) -> User:
     """Make the account that an invitation promises."""
+    if (await call.hub.accounts.links.find(body.secret)).purpose is Purpose.INVITATION:
+        await call.hub.repositories.refuse_heir(body.name)
     accepted = await call.hub.accounts.links.accept(
         body.secret, body.name, body.password, call.origin
     )

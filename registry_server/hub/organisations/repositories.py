@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from sqlalchemy import Connection
 
-from registry_server.hub.errors import Conflict, Unknown
+from registry_server.hub.errors import Conflict, Taken, Unknown
 from registry_server.hub.organisations.grants import split
 from registry_server.hub.records import grants, namespaces
 from registry_server.hub.records.audit import By
@@ -103,6 +103,14 @@ class Repositories:
         """Raise `Conflict` where repositories lie in the namespace."""
         if await self._registry.browse(namespaces=(namespace,), limit=1):
             raise Conflict(f"there are repositories in {namespace}: delete or transfer them first")
+
+    async def refuse_heir(self, name: str) -> None:
+        """Raise `Taken` where repositories of somebody before lie in the namespace of that name.
+
+        Who chooses a name for themselves must not get them; they are told no more than that.
+        """
+        if await self._registry.browse(namespaces=(name,), limit=1):
+            raise Taken(f"the name {name} is taken; choose another")
 
     async def _refuse_taken(self, name: str) -> None:
         if await self._registry.visibility(name) is not None:

@@ -153,6 +153,7 @@ async def register(call: Call, form: RegistrationForm) -> web.Response:
     """Make the account, and begin a session."""
     by = By(form.name, call.origin, call.request_id)
     try:
+        await call.hub.repositories.refuse_heir(form.name)
         user = await call.hub.accounts.users.register(by, form.name, form.password)
     except _REFUSALS as error:
         return _refused("register", error, name=form.name, least=_least(call))
@@ -178,6 +179,8 @@ async def use_link(call: Call, secret: str, form: LinkForm) -> web.Response:
         return page("gone", status=404, message=str(error))
     try:
         if shown.user is None:
+            if shown.purpose is Purpose.INVITATION:
+                await call.hub.repositories.refuse_heir(form.name)
             user = await links.accept(secret, form.name, form.password, call.origin)
         else:
             user = await links.set_password(secret, form.password, call.origin)

@@ -127,3 +127,16 @@ async def test_answers_are_kept_by_no_cache_and_no_frame(world: World) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
     assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_nobody_inherits_repositories_by_choosing_a_name(world: World) -> None:
+    await world.served.hub.registry.create_repository("departed/app")
+    made = await _json(world, "root", "POST", "/api/v1/invitations", {})
+    secret = made["url"].rpartition("/")[2]
+    chosen = {"secret": secret, "password": "correct horse battery"}
+    path = "/api/v1/links/acceptance"
+    heir = await world.send("anonymous", "POST", path, {**chosen, "name": "departed"})
+    taken = await world.send("anonymous", "POST", path, {**chosen, "name": "owner"})
+    assert heir.status == taken.status == 409
+    assert heir.json()["detail"].replace("departed", "owner") == taken.json()["detail"]
+    await _json(world, "anonymous", "POST", path, {**chosen, "name": "newcomer"})
