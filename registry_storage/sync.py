@@ -134,6 +134,8 @@ class BlockingRegistry:
     facts = _blocking(Registry.facts)
     visibility = _blocking(Registry.visibility)
     resolve = _blocking(Registry.resolve)
+    number = _blocking(Registry.number)
+    name = _blocking(Registry.name)
     create_repository = _blocking(Registry.create_repository)
     set_visibility = _blocking(Registry.set_visibility)
     rename = _blocking(Registry.rename)

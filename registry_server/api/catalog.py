@@ -79,12 +79,12 @@ async def _readable(call: Call, after: str, count: int) -> _Found:
             limit=count,
         )
         return _Found(visible)
-    found = _Found([])
-    for _ in range(LOOKED_AT // _BATCH):
-        batch = await registry.repositories(after=after, limit=_BATCH)
+    found, looked_at, size = _Found([]), 0, count
+    while looked_at < LOOKED_AT:
+        batch = await registry.repositories(after=after, limit=size)
         found.names += [name for name in batch if call.may_see(name)]
-        if len(batch) < _BATCH or len(found.names) >= count:
+        if len(batch) < size or len(found.names) >= count:
             return found
-        after = batch[-1]
+        after, looked_at, size = batch[-1], looked_at + size, _BATCH
     found.unfinished = after
     return found
