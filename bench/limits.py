@@ -82,7 +82,8 @@ def _memory(scratch: Path, effort: Effort) -> Finding:
 
 
 def _pages(path: str, seed: Callable[[Path, int], str]) -> Callable[[Path, Effort], Finding]:
-    """Time a page in the middle of a growing list; `seed` adds rows and names the middle one."""
+    """The server's CPU time for a page in the middle of a growing list, which others on the machine
+    do not change; `seed` adds rows and names the middle one."""
 
     def measure(scratch: Path, effort: Effort) -> Finding:
         times: dict[int, float] = {}
@@ -95,8 +96,9 @@ def _pages(path: str, seed: Callable[[Path, int], str]) -> Callable[[Path, Effor
                 url = f"{server.url}/v2/{path}?n=100&last={middle}"
                 headers = server.headers
                 wrk(url, connections=2, seconds=1, headers=headers)  # warm
+                before = server.cpu_seconds()
                 load = wrk(url, connections=2, seconds=effort.seconds, headers=headers)
-                times[rows] = load.seconds / load.requests
+                times[rows] = (server.cpu_seconds() - before) / load.requests
         told = ", ".join(f"{took * 1000:.2f} ms at {rows:,}" for rows, took in times.items())
         ratio = max(times.values()) / times[1000]
         return Finding(f"{told}: {ratio:.2f}x", ratio <= PAGE_BAR)
