@@ -56,7 +56,8 @@ async def make_garbage(bench: Bench) -> str:
 async def test_events_get_positions(bench: Bench) -> None:
     await bench.finish(await bench.begin(), DIGEST, DATA)
     await janitor(bench).tick()
-    assert await bench.value("SELECT count(*) FROM events WHERE position IS NOT NULL") == 1
+    assert await bench.value("SELECT count(*) FROM events WHERE position IS NOT NULL") == 2
+    assert await bench.value("SELECT count(*) FROM events WHERE position IS NULL") == 0
 
 
 async def test_due_garbage_is_deleted_and_nothing_else(bench: Bench) -> None:
