@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from sqlalchemy import Connection
@@ -59,15 +60,24 @@ class Users:
         return await self._database.write(create, by, new)
 
     async def register(
-        self, by: By, name: str, password: str, full_name: str = "", email: str = ""
+        self,
+        by: By,
+        name: str,
+        password: str,
+        full_name: str = "",
+        email: str = "",
+        *,
+        check_name: Callable[[str], Awaitable[None]],
     ) -> User:
         """Somebody makes an account for themselves.
 
-        Raises `Conflict` where nobody may, `Invalid`, `Taken`, `TooManyLogins`.
+        `check_name` is asked only where they may: it knows more than they are to learn.  Raises
+        `Conflict` where nobody may, `Invalid`, `Taken`, `TooManyLogins`.
         """
         if self._registration != "open":
             raise Conflict("accounts are made by administrators here; ask one for an invitation")
         self._limit.charge(by.origin, "")
+        await check_name(name)
         return await self.create(by, name, password, full_name=full_name, email=email)
 
     async def take_over(self, by: By, name: str, hashed: str) -> User:

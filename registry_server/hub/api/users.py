@@ -202,10 +202,14 @@ async def revoke_invitation(call: Call, invitation: Identifier) -> None:
 
 async def register(call: Call, body: Registration) -> User:
     """Make an account for oneself, where `auth.hub.registration` is open."""
-    await call.hub.repositories.refuse_heir(body.name)
     by = By(body.name, call.origin, call.request_id)
     created = await call.hub.accounts.users.register(
-        by, body.name, body.password, body.full_name, body.email
+        by,
+        body.name,
+        body.password,
+        body.full_name,
+        body.email,
+        check_name=call.hub.repositories.refuse_heir,
     )
     return _user(created)
 

@@ -140,3 +140,14 @@ async def test_nobody_inherits_repositories_by_choosing_a_name(world: World) -> 
     assert heir.status == taken.status == 409
     assert heir.json()["detail"].replace("departed", "owner") == taken.json()["detail"]
     await _json(world, "anonymous", "POST", path, {**chosen, "name": "newcomer"})
+
+
+async def test_where_nobody_may_register_names_tell_nothing(world: World) -> None:
+    await world.served.hub.registry.create_repository("departed/app")
+    path, told = "/api/v1/registrations", set()
+    for name in ("departed", "newcomer", "owner"):
+        answer = await world.send(
+            "anonymous", "POST", path, {"name": name, "password": "correct horse battery"}
+        )
+        told.add((answer.status, answer.body))
+    assert len(told) == 1
