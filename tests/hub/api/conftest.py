@@ -15,6 +15,7 @@ from registry_server.hub.records.audit import By
 from registry_server.hub.roles import Limit, Role
 from registry_storage import Visibility
 from tests.hub.conftest import Served
+from tests.hub.tokens.conftest import cheap_passwords as cheap_passwords
 
 PASSWORD = "correct horse battery"
 BY = By("root", "192.0.2.1", "request-1")
