@@ -40,19 +40,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import expression
 
+from registry_storage.databases import NAMING_CONVENTION, db_now
 from registry_storage.databases import byte_ordered_text as _text
-from registry_storage.databases import db_now
 from registry_storage.databases import surrogate_key as _id
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
 
 def _created_at() -> Column[int]:

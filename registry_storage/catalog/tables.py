@@ -48,19 +48,12 @@ from sqlalchemy import (
     true,
 )
 
+from registry_storage.databases.types import NAMING_CONVENTION
 from registry_storage.databases.types import byte_ordered_text as _text
 from registry_storage.databases.types import db_now as db_now
 from registry_storage.databases.types import surrogate_key as _id
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
 
 def _repository(**kw: Any) -> Column[int]:

@@ -8,6 +8,18 @@ from __future__ import annotations
 
 from registry_storage.databases.engine import Database
 from registry_storage.databases.schema import Schema
-from registry_storage.databases.types import byte_ordered_text, db_now, surrogate_key
+from registry_storage.databases.types import (
+    NAMING_CONVENTION,
+    byte_ordered_text,
+    db_now,
+    surrogate_key,
+)
 
-__all__ = ["Database", "Schema", "byte_ordered_text", "db_now", "surrogate_key"]
+__all__ = [
+    "NAMING_CONVENTION",
+    "Database",
+    "Schema",
+    "byte_ordered_text",
+    "db_now",
+    "surrogate_key",
+]
