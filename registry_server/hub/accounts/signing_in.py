@@ -92,7 +92,7 @@ class SignIn:
 
         Raises `Invalid`, `TooManyLogins`.
         """
-        user = await self._own(caller, old, browser)
+        user = await self.confirmed(caller, old, browser)
         by = By(user.name, browser.origin, browser.request_id)
         await self._users.set_password(by, user, new, keep=caller.credential)
         return await self._sessions.renew(caller)
@@ -102,13 +102,16 @@ class SignIn:
 
         Raises `Invalid`, `TooManyLogins`.
         """
-        user = await self._own(caller, password, browser)
+        user = await self.confirmed(caller, password, browser)
         by = By(user.name, browser.origin, browser.request_id)
         await self._second_factor.remove(by, user)
         return await self._sessions.renew(caller)
 
-    async def _own(self, caller: Caller, password: str, browser: Browser) -> User:
-        """The caller, who shows the password once more: a browser may be left alone."""
+    async def confirmed(self, caller: Caller, password: str, browser: Browser) -> User:
+        """The caller, who shows the password once more: a browser may be left alone.
+
+        Raises `Invalid`, `TooManyLogins`.
+        """
         try:
             user = await self._logins.user_by_password(caller.name, password, browser.origin)
         except CredentialsRefused:

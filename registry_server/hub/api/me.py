@@ -136,9 +136,10 @@ async def get_second_factor(call: Call) -> SecondFactor:
     )
 
 
-async def begin_second_factor(call: Call) -> SecondFactorOffer:
+async def begin_second_factor(call: Call, body: PasswordAgain) -> SecondFactorOffer:
     """Make a seed for an authenticator; a code of it puts it in force."""
-    offer = await call.hub.accounts.second_factor.offer(await own(call))
+    user = await call.hub.accounts.sign_in.confirmed(call.caller, body.password, browser_of(call))
+    offer = await call.hub.accounts.second_factor.offer(user)
     return SecondFactorOffer(seed=offer.seed, uri=offer.uri)
 
 

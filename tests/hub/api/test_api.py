@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.hub.api.conftest import World
+from tests.hub.api.conftest import PASSWORD, World
 
 
 async def _json(world: World, who: str, method: str, path: str, body: Any = None) -> Any:
@@ -151,3 +151,10 @@ async def test_where_nobody_may_register_names_tell_nothing(world: World) -> Non
         )
         told.add((answer.status, answer.body))
     assert len(told) == 1
+
+
+async def test_a_second_factor_begins_with_the_password(world: World) -> None:
+    path, who = "/api/v1/me/second-factor", "owner in a session"
+    assert (await world.send(who, "POST", path, {"password": "a wrong one"})).status == 422
+    offer = await _json(world, who, "POST", path, {"password": PASSWORD})
+    assert offer["uri"].startswith("otpauth://totp/")
