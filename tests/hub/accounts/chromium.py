@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import aiohttp
 
+from tests.services.processes import unavailable
+
 PROGRAM: Final = shutil.which("chromium")
 SECONDS: Final = 30
 """How long anything may take."""
@@ -76,7 +78,8 @@ class Tab:
 @asynccontextmanager
 async def tab(directory: Path) -> AsyncIterator[Tab]:
     """A new browser with one tab; what it keeps lies in `directory`."""
-    assert PROGRAM is not None
+    if PROGRAM is None:
+        unavailable("chromium")
     switches = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
     profile = f"--user-data-dir={directory}"
     process = await asyncio.create_subprocess_exec(

@@ -9,13 +9,12 @@ import pyotp
 import pytest
 
 from registry_server.hub.records.audit import OPERATOR
-from tests.hub.accounts.chromium import PROGRAM, Tab, tab
+from tests.hub.accounts.chromium import Tab, tab
 from tests.hub.accounts.people import OTHER, PASSWORD
 from tests.hub.conftest import Served
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(PROGRAM is None, reason="needs chromium"),
     pytest.mark.usefixtures("cheap_passwords"),
 ]
 
