@@ -9,7 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-_VOLATILE_TABLES = {"alembic_version", "events", "garbage", "leases"}
+_VOLATILE_TABLES = {"alembic_version", "events", "garbage", "leases", "pulls"}
+"""Written behind the answers of requests that have nothing to do with the one looked at."""
 _GARBAGE = "SELECT count(*) FROM garbage"
 _OWN_FILES = re.compile(r"catalog\.|marker|journal|snapshot")
 

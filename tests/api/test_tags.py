@@ -74,15 +74,12 @@ def test_pages_hold_each_tag_once(client: Client, weird: str, n: int) -> None:
 
 
 @ours
-@pytest.mark.parametrize("last", [*WEIRD, "!", "~", "aa", "v1.0.", "no-such-tag", "%7E"])
-def test_a_page_begins_behind_last_even_where_last_is_no_tag(
-    client: Client, weird: str, last: str
-) -> None:
-    plain = last.replace("%7E", "~")
-    answer = client.get(f"{weird}?last={last}")
-    if plain in ("!", "~") and answer.status == 400:
-        return  # no tag can be like that
-    assert answer.json()["tags"] == [tag for tag in WEIRD if tag > plain]
+def test_a_page_begins_behind_last_even_where_last_is_no_tag(client: Client, weird: str) -> None:
+    for last in [*WEIRD, "!", "~", "aa", "v1.0.", "no-such-tag", "%7E"]:
+        plain = last.replace("%7E", "~")
+        answer = client.get(f"{weird}?last={last}")
+        if plain not in ("!", "~") or answer.status != 400:  # no tag can be like those two
+            assert answer.json()["tags"] == [tag for tag in WEIRD if tag > plain], last
 
 
 @ours
