@@ -23,7 +23,15 @@ from datetime import datetime
 from heapq import merge
 from typing import Final
 
-from registry_storage.digest import ALGORITHMS, Digest
+from registry_storage.drivers._naming import (
+    ALGORITHM,
+    HEX,
+    ID,
+    KIND,
+    flat_name,
+    mark_in,
+    parse_flat_name,
+)
 from registry_storage.drivers.api import BlobKind, Mark, StoredBlob
 from registry_storage.errors import BlobNotFound, DriverError
 
@@ -33,13 +41,8 @@ UPLOADS: Final = "uploads/"
 FOREIGN_TREE: Final = "docker/registry/v2/"
 """Where distribution keeps its tree, and so does Harbor."""
 
-_ID = r"(?P<id>[0-9a-f]{32})"
-_KIND = rf"(?P<kind>{'|'.join(BlobKind)})"
-_DIGEST = rf"(?P<algorithm>{'|'.join(ALGORITHMS)})\.(?P<hex>[0-9a-f]+)"
-_DIGITS = {"sha256": 64, "sha512": 128}
-_UNMARKED_LOCATION = re.compile(rf"{BLOBS}{_ID}")
-_MARKED_LOCATION = re.compile(rf"{BLOBS}{_ID}\.{_KIND}\.{_DIGEST}")
-_MARK_KEY = re.compile(rf"{MARKS}{_KIND}/{_ID}\.{_DIGEST}\.(?P<size>[0-9]{{1,19}})")
+_DATA_KEY = re.compile(rf"{BLOBS}{ID}")
+_MARK_KEY = re.compile(rf"{MARKS}{KIND}/{ID}\.{ALGORITHM}\.{HEX}\.(?P<size>[0-9]{{1,19}})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,7 @@ class Place:
     @property
     def location(self) -> str:
         """Begins with the key of the bytes, for whoever looks at the store by hand."""
-        if self.mark is None:
-            return self.data_key
-        digest = self.mark.digest
-        return f"{self.data_key}.{self.mark.kind}.{digest.algorithm}.{digest.hex}"
+        return f"{BLOBS}{flat_name(self.blob_id, self.mark)}"
 
     @property
     def data_key(self) -> str:
@@ -108,11 +108,8 @@ def parse_location(location: str) -> Place:
 
 def place_of(location: str) -> Place | None:
     """The place that `location` names, if it names one."""
-    if found := _UNMARKED_LOCATION.fullmatch(location):
-        return Place(found["id"], None)
-    if found := _MARKED_LOCATION.fullmatch(location):
-        return _marked_place(found)
-    return None
+    named = parse_flat_name(location.removeprefix(BLOBS)) if location.startswith(BLOBS) else None
+    return Place(*named) if named else None
 
 
 def stored_blobs(listing: Listing, kind: BlobKind | None) -> Iterator[StoredBlob]:
@@ -135,22 +132,16 @@ def _marks_of(kind: BlobKind) -> str:
     return f"{MARKS}{kind}/"
 
 
-def _marked_place(found: re.Match[str]) -> Place | None:
-    if len(found["hex"]) != _DIGITS[found["algorithm"]]:
-        return None
-    digest = Digest(f"{found['algorithm']}:{found['hex']}")
-    return Place(found["id"], Mark(BlobKind(found["kind"]), digest))
-
-
 def _marked_blobs(listing: Listing, kind: BlobKind) -> Iterator[StoredBlob]:
     for found, listed in _matching(_MARK_KEY, listing(_marks_of(kind))):
-        if place := _marked_place(found):
-            yield StoredBlob(place.location, int(found["size"]), place.mark, listed.stored_at)
+        if mark := mark_in(found):
+            location = Place(found["id"], mark).location
+            yield StoredBlob(location, int(found["size"]), mark, listed.stored_at)
 
 
 def _unmarked_blobs(listing: Listing) -> Iterator[StoredBlob]:
     """Every blob's bytes, as if nobody had vouched for any."""
-    for _, listed in _matching(_UNMARKED_LOCATION, listing(BLOBS)):
+    for _, listed in _matching(_DATA_KEY, listing(BLOBS)):
         yield StoredBlob(listed.key, listed.size, None, listed.stored_at)
 
 

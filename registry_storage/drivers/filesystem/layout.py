@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from registry_storage.digest import ALGORITHMS, Digest
+from registry_storage.digest import ALGORITHMS
+from registry_storage.drivers._naming import ALGORITHM, ID, KIND, mark_in
 from registry_storage.drivers.api import BlobKind, Handle, Mark
 from registry_storage.errors import BlobNotFound, UploadNotFound
 
@@ -30,14 +31,11 @@ FOREIGN_TREE: Final = "docker/registry/v2"
 """Where distribution keeps its tree, and so does Harbor."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ID = r"[0-9a-f]{32}"
-_HANDLE = re.compile(rf"(?P<id>{_ID})\.(?P<begun>[0-9]{{1,17}})")
-_UNMARKED_LOCATION = re.compile(rf"{UNMARKED}/(?P<id>{_ID})")
+_HANDLE = re.compile(rf"{ID}\.(?P<begun>[0-9]{{1,17}})")
+_UNMARKED_LOCATION = re.compile(rf"{UNMARKED}/{ID}")
 _MARKED_LOCATION = re.compile(
-    rf"(?P<kind>{'|'.join(BlobKind)})s/(?P<algorithm>{'|'.join(ALGORITHMS)})/(?P<shard>[0-9a-f]{{2}})"
-    rf"/(?P<hex>(?P=shard)[0-9a-f]+)\.(?P<id>{_ID})"
+    rf"{KIND}s/{ALGORITHM}/(?P<shard>[0-9a-f]{{2}})/(?P<hex>(?P=shard)[0-9a-f]+)\.{ID}"
 )
-_DIGITS = {"sha256": 64, "sha512": 128}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +89,13 @@ def place_of(location: str) -> Place | None:
     if found := _UNMARKED_LOCATION.fullmatch(location):
         return Place(found["id"], None)
     found = _MARKED_LOCATION.fullmatch(location)
-    if found and len(found["hex"]) == _DIGITS[found["algorithm"]]:
-        digest = Digest(f"{found['algorithm']}:{found['hex']}")
-        return Place(found["id"], Mark(BlobKind(found["kind"]), digest))
-    return None
+    mark = mark_in(found) if found else None
+    return Place(found["id"], mark) if found and mark else None
 
 
 def is_blob_id(name: str) -> bool:
     """Whether `name` is a blob id: 32 lower-case hexadecimal digits."""
-    return re.fullmatch(_ID, name) is not None
+    return re.fullmatch(ID, name) is not None
 
 
 def is_shard(name: str) -> bool:

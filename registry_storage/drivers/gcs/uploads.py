@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from registry_storage.drivers._naming import ID
 from registry_storage.drivers._object_layout import UPLOADS
 from registry_storage.drivers.api import Handle, Part
 from registry_storage.drivers.gcs.bucket import Stored
 from registry_storage.errors import PartLost, UploadNotFound
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_HANDLE = re.compile(r"(?P<id>[0-9a-f]{32})\.(?P<begun>[0-9]{1,17})")
+_HANDLE = re.compile(rf"{ID}\.(?P<begun>[0-9]{{1,17}})")
 _TOKEN = re.compile(r"(?P<name>[0-9]+-[0-9a-f]{16})@(?P<generation>[0-9]+)")
 
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from registry_storage.drivers._naming import ID
 from registry_storage.drivers._object_layout import Place, place_of
 from registry_storage.drivers.api import BlobKind, Handle, StoredBlob
 from registry_storage.errors import UploadNotFound
@@ -43,7 +44,7 @@ NUMBER_OF_DIRECTORIES: Final = 64
 
 _NO_OBJECT = "-"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_HANDLE = re.compile(r"(?P<id>[0-9a-f]{32})\.(?P<begun>[0-9]{1,16})\.[0-9a-f]{8}")
+_HANDLE = re.compile(rf"{ID}\.(?P<begun>[0-9]{{1,16}})\.[0-9a-f]{{8}}")
 
 
 @dataclass(frozen=True, slots=True)

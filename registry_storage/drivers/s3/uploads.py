@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
+from registry_storage.drivers._naming import ID
 from registry_storage.drivers._object_layout import BLOBS, Place
 from registry_storage.drivers.api import Handle, MiB, Part
 from registry_storage.drivers.s3.failures import code_of
@@ -26,7 +27,7 @@ SMALLEST_PART: Final = 5 * MiB
 PAUSES: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds to wait for somebody else who completes the same upload."""
 
-_HANDLE = re.compile(r"(?P<id>[0-9a-f]{32})\.(?P<upload>[\x21-\x7e]+)")
+_HANDLE = re.compile(rf"{ID}\.(?P<upload>[\x21-\x7e]+)")
 _GONE: Final = ("NoSuchUpload", "NoSuchKey", "404")
 _IN_PROGRESS: Final = "already in progress"
 """What Ceph's gateway says to all but the first of several that complete one upload."""

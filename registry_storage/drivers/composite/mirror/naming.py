@@ -18,7 +18,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from registry_storage.digest import ALGORITHMS, Digest
+from registry_storage.digest import Digest
+from registry_storage.drivers._naming import flat_name, parse_flat_name
 from registry_storage.drivers.api import BlobKind, Driver, Handle, Mark, StoredBlob
 from registry_storage.errors import (
     BlobNotFound,
@@ -32,11 +33,6 @@ PROBE: Final = "5d0c3fa8e61b49f7a2d4c9b80e7f1635"
 """An id that is nobody's."""
 
 _ID_LENGTH = 32
-_LOCATION = re.compile(
-    rf"(?P<id>[0-9a-f]{{32}})(?:\.(?P<kind>{'|'.join(BlobKind)})"
-    rf"\.(?P<algorithm>{'|'.join(ALGORITHMS)})\.(?P<hex>[0-9a-f]+))?"
-)
-_DIGITS = {"sha256": 64, "sha512": 128}
 _HEX_RUNS = re.compile(rf"[0-9a-f]{{{_ID_LENGTH},}}")
 
 Names = tuple[str | None, ...]
@@ -53,10 +49,7 @@ class Place:
     @property
     def location(self) -> str:
         """The mirror's."""
-        if self.mark is None:
-            return self.blob_id
-        digest = self.mark.digest
-        return f"{self.blob_id}.{self.mark.kind}.{digest.algorithm}.{digest.hex}"
+        return flat_name(self.blob_id, self.mark)
 
     def within(self, driver: Driver) -> str:
         """The location in one of the stores."""
@@ -72,15 +65,8 @@ def parse_location(location: str) -> Place:
 
 def place_of(location: str) -> Place | None:
     """The place that `location` names, if it names one."""
-    found = _LOCATION.fullmatch(location)
-    if not found:
-        return None
-    if found["kind"] is None:
-        return Place(found["id"], None)
-    if len(found["hex"]) != _DIGITS[found["algorithm"]]:
-        return None
-    digest = Digest(f"{found['algorithm']}:{found['hex']}")
-    return Place(found["id"], Mark(BlobKind(found["kind"]), digest))
+    named = parse_flat_name(location)
+    return Place(*named) if named else None
 
 
 def place_in(driver: Driver, blob: StoredBlob) -> Place:
