@@ -75,7 +75,7 @@ class _Startable(FaultyDriver):
     """Its start may fail, too; and it passes for a store that outlives the process."""
 
     async def start(self) -> None:
-        await self._call("start", self.inner.start)
+        await self.intercept("start", self.inner.start)
 
     def extension(self, kind: type[T]) -> T | None:
         return None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from typing import TypeVar
 
 from registry_storage.drivers.api import (
     BlobKind,
@@ -17,6 +19,8 @@ from registry_storage.drivers.api import (
     StoredBlob,
     T,
 )
+
+R = TypeVar("R")
 
 
 class DelegatingDriver(Driver):
@@ -77,3 +81,43 @@ class DelegatingDriver(Driver):
 
     def extension(self, kind: type[T]) -> T | None:
         return self.inner.extension(kind)
+
+
+class InterceptingDriver(DelegatingDriver):
+    """Passes on through `intercept` all that ends with an answer: reads and listings do not."""
+
+    @abstractmethod
+    async def intercept(self, method: str, call: Callable[[], Awaitable[R]]) -> R:
+        """Answer for `method`; `call` has `inner` do it, anew each time."""
+
+    async def put_blob(self, blob_id: str, data: Buffers, mark: Mark | None) -> StoredBlob:
+        return await self.intercept("put_blob", lambda: self.inner.put_blob(blob_id, data, mark))
+
+    async def mark_blob(self, location: str, mark: Mark) -> StoredBlob:
+        return await self.intercept("mark_blob", lambda: self.inner.mark_blob(location, mark))
+
+    async def stat_blob(self, location: str) -> StoredBlob:
+        return await self.intercept("stat_blob", lambda: self.inner.stat_blob(location))
+
+    async def delete_blobs(self, locations: Sequence[str]) -> None:
+        await self.intercept("delete_blobs", lambda: self.inner.delete_blobs(locations))
+
+    async def begin_upload(self, blob_id: str) -> Handle:
+        return await self.intercept("begin_upload", lambda: self.inner.begin_upload(blob_id))
+
+    async def put_part(
+        self, handle: Handle, number: int, offset: int, data: PartData, size: int | None
+    ) -> Part:
+        return await self.intercept(
+            "put_part", lambda: self.inner.put_part(handle, number, offset, data, size)
+        )
+
+    async def commit_upload(
+        self, handle: Handle, parts: Sequence[Part], mark: Mark | None
+    ) -> StoredBlob:
+        return await self.intercept(
+            "commit_upload", lambda: self.inner.commit_upload(handle, parts, mark)
+        )
+
+    async def abort_upload(self, handle: Handle) -> None:
+        await self.intercept("abort_upload", lambda: self.inner.abort_upload(handle))

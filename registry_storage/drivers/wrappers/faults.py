@@ -15,7 +15,6 @@ from collections.abc import (
     Callable,
     Collection,
     Mapping,
-    Sequence,
 )
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,15 +24,11 @@ from typing import Protocol, TypeVar
 
 from registry_storage.drivers.api import (
     BlobKind,
-    Buffers,
     Driver,
     Handle,
-    Mark,
-    Part,
-    PartData,
     StoredBlob,
 )
-from registry_storage.drivers.wrappers.base import DelegatingDriver
+from registry_storage.drivers.wrappers.base import InterceptingDriver
 from registry_storage.errors import DriverUnavailable
 
 R = TypeVar("R")
@@ -100,45 +95,13 @@ class Seeded:
         return Fault(self._random.choice(list(When)), after=self._random.randrange(100_000))
 
 
-class FaultyDriver(DelegatingDriver):
+class FaultyDriver(InterceptingDriver):
     """Does as `inner` does, but for what `plan` says.  `called` lists the methods called so far."""
 
     def __init__(self, inner: Driver, plan: FaultPlan) -> None:
         super().__init__(inner)
         self.plan = plan
         self.called: list[str] = []
-
-    async def put_blob(self, blob_id: str, data: Buffers, mark: Mark | None) -> StoredBlob:
-        return await self._call("put_blob", lambda: self.inner.put_blob(blob_id, data, mark))
-
-    async def mark_blob(self, location: str, mark: Mark) -> StoredBlob:
-        return await self._call("mark_blob", lambda: self.inner.mark_blob(location, mark))
-
-    async def stat_blob(self, location: str) -> StoredBlob:
-        return await self._call("stat_blob", lambda: self.inner.stat_blob(location))
-
-    async def delete_blobs(self, locations: Sequence[str]) -> None:
-        await self._call("delete_blobs", lambda: self.inner.delete_blobs(locations))
-
-    async def begin_upload(self, blob_id: str) -> Handle:
-        return await self._call("begin_upload", lambda: self.inner.begin_upload(blob_id))
-
-    async def put_part(
-        self, handle: Handle, number: int, offset: int, data: PartData, size: int | None
-    ) -> Part:
-        return await self._call(
-            "put_part", lambda: self.inner.put_part(handle, number, offset, data, size)
-        )
-
-    async def commit_upload(
-        self, handle: Handle, parts: Sequence[Part], mark: Mark | None
-    ) -> StoredBlob:
-        return await self._call(
-            "commit_upload", lambda: self.inner.commit_upload(handle, parts, mark)
-        )
-
-    async def abort_upload(self, handle: Handle) -> None:
-        await self._call("abort_upload", lambda: self.inner.abort_upload(handle))
 
     @asynccontextmanager
     async def read_blob(
@@ -166,7 +129,7 @@ class FaultyDriver(DelegatingDriver):
             raise fault.error()
         return fault
 
-    async def _call(self, method: str, call: Callable[[], Awaitable[R]]) -> R:
+    async def intercept(self, method: str, call: Callable[[], Awaitable[R]]) -> R:
         fault = await self._next(method)
         if fault and fault.when is When.MIDWAY:
             _strike(fault)

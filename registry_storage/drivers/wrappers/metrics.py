@@ -8,7 +8,6 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Sequence,
 )
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from registry_storage.drivers.api import (
     PartData,
     StoredBlob,
 )
-from registry_storage.drivers.wrappers.base import DelegatingDriver
+from registry_storage.drivers.wrappers.base import InterceptingDriver
 from registry_storage.errors import DriverError
 
 R = TypeVar("R")
@@ -46,7 +45,7 @@ class Counters:
     """Read or written."""
 
 
-class MeasuredDriver(DelegatingDriver):
+class MeasuredDriver(InterceptingDriver):
     """Does as `inner` does.  `counters` has an entry for every method that was called."""
 
     def __init__(self, inner: Driver) -> None:
@@ -54,43 +53,19 @@ class MeasuredDriver(DelegatingDriver):
         self.counters: dict[str, Counters] = defaultdict(Counters)
 
     async def put_blob(self, blob_id: str, data: Buffers, mark: Mark | None) -> StoredBlob:
-        blob = await self._call("put_blob", lambda: self.inner.put_blob(blob_id, data, mark))
+        blob = await super().put_blob(blob_id, data, mark)
         self.counters["put_blob"].bytes += blob.size
         return blob
-
-    async def mark_blob(self, location: str, mark: Mark) -> StoredBlob:
-        return await self._call("mark_blob", lambda: self.inner.mark_blob(location, mark))
-
-    async def stat_blob(self, location: str) -> StoredBlob:
-        return await self._call("stat_blob", lambda: self.inner.stat_blob(location))
-
-    async def delete_blobs(self, locations: Sequence[str]) -> None:
-        await self._call("delete_blobs", lambda: self.inner.delete_blobs(locations))
-
-    async def begin_upload(self, blob_id: str) -> Handle:
-        return await self._call("begin_upload", lambda: self.inner.begin_upload(blob_id))
 
     async def put_part(
         self, handle: Handle, number: int, offset: int, data: PartData, size: int | None
     ) -> Part:
         stream = _Stream(data) if aiter(data) is data else None
-        part = await self._call(
-            "put_part", lambda: self.inner.put_part(handle, number, offset, stream or data, size)
-        )
+        part = await super().put_part(handle, number, offset, stream or data, size)
         counters = self.counters["put_part"]
         counters.bytes += part.size
         counters.nanoseconds -= stream.nanoseconds if stream else 0
         return part
-
-    async def commit_upload(
-        self, handle: Handle, parts: Sequence[Part], mark: Mark | None
-    ) -> StoredBlob:
-        return await self._call(
-            "commit_upload", lambda: self.inner.commit_upload(handle, parts, mark)
-        )
-
-    async def abort_upload(self, handle: Handle) -> None:
-        await self._call("abort_upload", lambda: self.inner.abort_upload(handle))
 
     @asynccontextmanager
     async def read_blob(
@@ -98,7 +73,7 @@ class MeasuredDriver(DelegatingDriver):
     ) -> AsyncGenerator[AsyncIterator[bytes]]:
         async with AsyncExitStack() as stack:
             context = self.inner.read_blob(location, start, stop)
-            pieces = await self._call("read_blob", lambda: stack.enter_async_context(context))
+            pieces = await self.intercept("read_blob", lambda: stack.enter_async_context(context))
             yield self._read(pieces)
 
     def list_blobs(self, kind: BlobKind | None = None) -> AsyncIterator[StoredBlob]:
@@ -107,7 +82,7 @@ class MeasuredDriver(DelegatingDriver):
     def list_uploads(self, older_than: datetime) -> AsyncIterator[Handle]:
         return self._list("list_uploads", self.inner.list_uploads(older_than))
 
-    async def _call(self, method: str, call: Callable[[], Awaitable[R]]) -> R:
+    async def intercept(self, method: str, call: Callable[[], Awaitable[R]]) -> R:
         self.counters[method].calls += 1
         return await self._timed(method, call)
 

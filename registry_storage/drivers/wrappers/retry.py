@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,15 +17,13 @@ from typing import TypeVar
 
 from registry_storage.drivers.api import (
     BlobKind,
-    Buffers,
     Driver,
     Handle,
-    Mark,
     Part,
     PartData,
     StoredBlob,
 )
-from registry_storage.drivers.wrappers.base import DelegatingDriver
+from registry_storage.drivers.wrappers.base import InterceptingDriver
 from registry_storage.errors import TransientError
 
 R = TypeVar("R")
@@ -46,7 +44,7 @@ class RetryPolicy:
         return random.uniform(0, min(self.longest_wait, self.first_wait * 2 ** (attempt - 1)))
 
 
-class RetryingDriver(DelegatingDriver):
+class RetryingDriver(InterceptingDriver):
     """Repeats what `inner` fails to do for the time being."""
 
     def __init__(
@@ -59,35 +57,12 @@ class RetryingDriver(DelegatingDriver):
     async def start(self) -> None:
         await self._retry(self.inner.start)
 
-    async def put_blob(self, blob_id: str, data: Buffers, mark: Mark | None) -> StoredBlob:
-        return await self._retry(lambda: self.inner.put_blob(blob_id, data, mark))
-
-    async def mark_blob(self, location: str, mark: Mark) -> StoredBlob:
-        return await self._retry(lambda: self.inner.mark_blob(location, mark))
-
-    async def stat_blob(self, location: str) -> StoredBlob:
-        return await self._retry(lambda: self.inner.stat_blob(location))
-
-    async def delete_blobs(self, locations: Sequence[str]) -> None:
-        await self._retry(lambda: self.inner.delete_blobs(locations))
-
-    async def begin_upload(self, blob_id: str) -> Handle:
-        return await self._retry(lambda: self.inner.begin_upload(blob_id))
-
     async def put_part(
         self, handle: Handle, number: int, offset: int, data: PartData, size: int | None
     ) -> Part:
         if aiter(data) is data:  # a stream: what was taken from it cannot be had again
             return await self.inner.put_part(handle, number, offset, data, size)
-        return await self._retry(lambda: self.inner.put_part(handle, number, offset, data, size))
-
-    async def commit_upload(
-        self, handle: Handle, parts: Sequence[Part], mark: Mark | None
-    ) -> StoredBlob:
-        return await self._retry(lambda: self.inner.commit_upload(handle, parts, mark))
-
-    async def abort_upload(self, handle: Handle) -> None:
-        await self._retry(lambda: self.inner.abort_upload(handle))
+        return await super().put_part(handle, number, offset, data, size)
 
     def list_blobs(self, kind: BlobKind | None = None) -> AsyncIterator[StoredBlob]:
         return self._list(lambda: self.inner.list_blobs(kind))
@@ -144,6 +119,9 @@ class RetryingDriver(DelegatingDriver):
             yield item
         async for item in rest:
             yield item
+
+    async def intercept(self, method: str, call: Callable[[], Awaitable[R]]) -> R:
+        return await self._retry(call)
 
     async def _retry(self, call: Callable[[], Awaitable[R]]) -> R:
         for attempt in range(1, self._policy.attempts):
