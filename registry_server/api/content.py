@@ -21,7 +21,7 @@ from registry_storage.errors import BlobUnknown, DriverError
 from registry_storage.values import BlobInfo
 
 if TYPE_CHECKING:
-    from registry_server.connections import Connection
+    from registry_server.api.outlet import Outlet
     from registry_storage import Repository
 
 PIECE: Final = 256 * 1024
@@ -41,18 +41,16 @@ class BlobContent:
         return self.part.size
 
     @asynccontextmanager
-    async def opened(self, connection: Connection) -> AsyncIterator[Send]:
+    async def opened(self, outlet: Outlet) -> AsyncIterator[Send]:
         """Raises `BlobUnknown`, `DriverError` where the bytes are not there."""
         part = self.part
         path = self.repository.blob_path(self.blob)
-        if path is not None and connection.is_plain:
+        if path is not None and outlet.is_plain:
             with _opened_file(path, self.blob) as file:
-                yield partial(
-                    send_file, connection, file=file, part=part, patience=connection.limits.write
-                )
+                yield partial(send_file, outlet, file=file, part=part, patience=outlet.limits.write)
             return
         async with self.repository.read_blob(self.blob, part.start, part.stop) as pieces:
-            yield partial(_send_pieces, connection, pieces=pieces, size=self.size)
+            yield partial(_send_pieces, outlet, pieces=pieces, size=self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +66,21 @@ class RangesContent:
         return self.layout.size
 
     @asynccontextmanager
-    async def opened(self, connection: Connection) -> AsyncIterator[Send]:
+    async def opened(self, outlet: Outlet) -> AsyncIterator[Send]:
         """Raises `BlobUnknown`, `DriverError` where the bytes are not there."""
         path = self.repository.blob_path(self.blob)
         if path is not None:
             with _opened_file(path, self.blob) as file:
-                yield self._sender(connection, self._pieces_of_file(file))
+                yield self._sender(outlet, self._pieces_of_file(file))
             return
         # Reading an empty piece shows whether the blob is there at all.
         async with self.repository.read_blob(self.blob, 0, 0):
             pass
         async with aclosing(self._pieces_of_store()) as pieces:
-            yield self._sender(connection, pieces)
+            yield self._sender(outlet, pieces)
 
-    def _sender(self, connection: Connection, pieces: AsyncIterator[Buffer]) -> Send:
-        return partial(_send_pieces, connection, pieces=pieces, size=self.size)
+    def _sender(self, outlet: Outlet, pieces: AsyncIterator[Buffer]) -> Send:
+        return partial(_send_pieces, outlet, pieces=pieces, size=self.size)
 
     async def _pieces_of_file(self, file: int) -> AsyncIterator[Buffer]:
         for head, part in self.layout.parts:
@@ -131,7 +129,7 @@ class _Forward:
 
 
 async def _send_pieces(
-    connection: Connection, head: bytes, pieces: AsyncIterator[Buffer], size: int
+    outlet: Outlet, head: bytes, pieces: AsyncIterator[Buffer], size: int
 ) -> None:
     """Gathers small pieces, so that a thousand of them are not a thousand packets.
 
@@ -147,15 +145,15 @@ async def _send_pieces(
         if not large:
             gathered += piece
         if large or len(gathered) >= PIECE:
-            connection.write(bytes(gathered))
+            outlet.write(bytes(gathered))
             gathered.clear()
             if large:
-                connection.write(piece)
-            await connection.drain()
+                outlet.write(piece)
+            await outlet.drain()
     if left:
         raise DriverError(f"the store sent {size - left} bytes where {size} were stored")
-    connection.write(bytes(gathered))
-    await connection.drain()
+    outlet.write(bytes(gathered))
+    await outlet.drain()
 
 
 @contextmanager

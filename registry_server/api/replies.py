@@ -18,7 +18,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from registry_server.connections import Connection
+    from registry_server.api.outlet import Outlet
 
 Header = tuple[str, str]
 Send = Callable[[bytes], Awaitable[None]]
@@ -39,7 +39,7 @@ class Content(Protocol):
     def size(self) -> int:
         """In bytes."""
 
-    def opened(self, connection: Connection) -> AbstractAsyncContextManager[Send]:
+    def opened(self, outlet: Outlet) -> AbstractAsyncContextManager[Send]:
         """Make ready to send; what is not there after all raises on entering."""
 
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from registry_server.api.outlet import Outlet
     from registry_server.api.ranges import ByteRange
-    from registry_server.connections import Connection
 
 STEP: Final = 1024 * 1024
 """Bytes that one call may send before other connections get their turn.
@@ -44,26 +44,26 @@ class FileTooShort(OSError):
 
 
 async def send_file(
-    connection: Connection, head: bytes, *, file: int, part: ByteRange, patience: float
+    outlet: Outlet, head: bytes, *, file: int, part: ByteRange, patience: float
 ) -> None:
     """Send `head` and a part of a file, which is given by its descriptor.
 
     For plain sockets only.  Raises `ConnectionError` where the client left or takes nothing for
     `patience` seconds, `FileTooShort`.
     """
-    await connection.flush()
-    with _duplicate(connection) as sock:
-        sending = _Sending(connection, sock, patience)
+    await outlet.flush()
+    with _duplicate(outlet) as sock:
+        sending = _Sending(outlet, sock, patience)
         # One packet with what follows, where there is room for both.
         await sending.send(head, socket.MSG_MORE)
-        if part.size >= LARGE and _is_near(connection, sock):
+        if part.size >= LARGE and _is_near(outlet, sock):
             await sending.copy(file, part)
         else:
             await sending.sendfile(file, part)
 
 
-def _duplicate(connection: Connection) -> socket.socket:
-    transport = connection.transport
+def _duplicate(outlet: Outlet) -> socket.socket:
+    transport = outlet.transport
     if transport is None or transport.is_closing():
         raise ConnectionResetError("the client left")
     number = os.dup(transport.get_extra_info("socket").fileno())
@@ -74,16 +74,16 @@ def _duplicate(connection: Connection) -> socket.socket:
         raise
 
 
-def _is_near(connection: Connection, sock: socket.socket) -> bool:
+def _is_near(outlet: Outlet, sock: socket.socket) -> bool:
     """Whether the client, or the proxy before it, runs on this machine."""
-    return not connection.remote or connection.remote == sock.getsockname()[0]
+    return not outlet.remote or outlet.remote == sock.getsockname()[0]
 
 
 @dataclass(frozen=True, slots=True)
 class _Sending:
     """Bytes on their way to a socket, which waits for room at most `patience` seconds."""
 
-    connection: Connection
+    outlet: Outlet
     sock: socket.socket
     patience: float
 
@@ -95,7 +95,7 @@ class _Sending:
             except BlockingIOError:
                 await self._room()
             else:
-                self.connection.count_sent(sent)
+                self.outlet.count_sent(sent)
                 data = data[sent:]
 
     async def copy(self, file: int, part: ByteRange) -> None:
@@ -116,7 +116,7 @@ class _Sending:
             wanted = min(STEP, part.stop - start)
             sent = await self._sendfile_once(file, start, wanted)
             start += sent
-            self.connection.count_sent(sent)
+            self.outlet.count_sent(sent)
             if sent == wanted and start < part.stop:
                 await asyncio.sleep(0)
 
@@ -140,7 +140,7 @@ class _Sending:
             raise ConnectionAbortedError(message) from None
         finally:
             loop.remove_writer(self.sock.fileno())
-        if self.connection.transport is None:
+        if self.outlet.transport is None:
             raise ConnectionResetError("the client left")
 
 
