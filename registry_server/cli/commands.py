@@ -13,7 +13,10 @@ from rich.console import Console
 
 from registry_server.cli.drivers import drivers
 from registry_server.cli.keys import keys
+from registry_server.cli.namespaces import namespaces
 from registry_server.cli.options import ConfigPath, options
+from registry_server.cli.organisations import organisations
+from registry_server.cli.repositories import repositories
 from registry_server.cli.robots import robots
 from registry_server.cli.tokens import tokens
 from registry_server.cli.users import users
@@ -31,6 +34,9 @@ config = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
 app.add_typer(config, name="config")
 app.add_typer(drivers, name="drivers")
 app.add_typer(users, name="user")
+app.add_typer(organisations, name="org")
+app.add_typer(namespaces, name="namespace")
+app.add_typer(repositories, name="repo")
 app.add_typer(robots, name="robot")
 app.add_typer(tokens, name="token")
 app.add_typer(keys, name="key")

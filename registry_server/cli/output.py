@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table
 
 _AS_WIDE_AS_NEEDED = 10_000
@@ -32,3 +33,8 @@ def time_of(milliseconds: int | None) -> str:
     if milliseconds is None:
         return ""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def size_of(size: int) -> str:
+    """A number of bytes, for people."""
+    return decimal(size)

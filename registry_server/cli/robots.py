@@ -17,14 +17,13 @@ from registry_server.cli.accounts import (
 )
 from registry_server.cli.options import ConfigPath
 from registry_server.cli.output import print_table, time_of
+from registry_server.cli.paging import PAGE, read_all
 from registry_server.settings import Settings
 from registry_storage.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
     from registry_server.hub.accounts import Accounts
     from registry_server.hub.records.robots import Robot
-
-_PAGE = 500
 
 Login = Annotated[
     str,
@@ -77,10 +76,9 @@ def list_robots(
     """List the robots of a namespace."""
 
     async def work(accounts: Accounts, _: Settings) -> list[Robot]:
-        found: list[Robot] = []
-        while page := await accounts.robots.page(namespace, found[-1].name if found else "", _PAGE):
-            found += page
-        return found
+        return await read_all(
+            lambda after: accounts.robots.page(namespace, after, PAGE), lambda robot: robot.name
+        )
 
     headings = ("name", "may", "description", "state", "ends", "last used", "from")
     print_table(headings, map(_row, with_accounts(path, work)))

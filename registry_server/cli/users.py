@@ -11,14 +11,13 @@ import typer
 from registry_server.cli.accounts import with_accounts
 from registry_server.cli.options import ConfigPath
 from registry_server.cli.output import print_table, time_of
+from registry_server.cli.paging import PAGE, read_all
 from registry_server.settings import Settings
 from registry_storage.errors import ConfigurationInvalid
 
 if TYPE_CHECKING:
     from registry_server.hub.accounts import Accounts
     from registry_server.hub.records.users import User
-
-_PAGE = 500
 
 Name = Annotated[str, typer.Argument(help="The user's name.", show_default=False)]
 
@@ -56,10 +55,9 @@ def list_users(path: ConfigPath = None) -> None:
     """List the users."""
 
     async def work(accounts: Accounts, _: Settings) -> list[User]:
-        found: list[User] = []
-        while page := await accounts.users.page(found[-1].name if found else "", _PAGE):
-            found += page
-        return found
+        return await read_all(
+            lambda after: accounts.users.page(after, PAGE), lambda user: user.name
+        )
 
     headings = ("name", "full name", "email", "state", "second factor", "made", "last seen")
     print_table(headings, map(_row, with_accounts(path, work)))

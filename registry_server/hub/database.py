@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
 from registry_server.hub.tables import metadata
+from registry_server.settings.hub import HubSettings
 from registry_server.settings.model import Settings
 from registry_storage.databases import Database, Schema
+from registry_storage.errors import ConfigurationInvalid
 
 SCHEMA: Final = Schema(
     name="hub",
@@ -21,6 +24,20 @@ SCHEMA: Final = Schema(
 async def open_database(settings: Settings) -> Database:
     """Open it, and bring its tables up to date.  Raises as `Database.open_with`."""
     return await Database.open_with(_url(settings), SCHEMA)
+
+
+async def open_by_operator(
+    settings: Settings, resources: AsyncExitStack
+) -> tuple[HubSettings, Database]:
+    """Open it for a command, which may run while the hub is served; `resources` close it.
+
+    Raises as `Database.open_with`, and `ConfigurationInvalid` where there is no hub.
+    """
+    if settings.auth.hub is None:
+        raise ConfigurationInvalid("auth.hub: there is no hub; set it (REGISTRY_AUTH=hub)")
+    database = await open_database(settings)
+    resources.push_async_callback(database.close)
+    return settings.auth.hub, database
 
 
 def _url(settings: Settings) -> str:

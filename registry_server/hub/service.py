@@ -11,6 +11,7 @@ from registry_server.hub.audit import AuditLog
 from registry_server.hub.database import open_database
 from registry_server.hub.login.directory import LdapDirectory
 from registry_server.hub.login.provider import Provider
+from registry_server.hub.organisations.holdings import Holdings, Organisations
 from registry_server.hub.organisations.repositories import Repositories
 from registry_server.hub.organisations.spaces import Spaces
 from registry_server.hub.rights import Rights
@@ -36,6 +37,7 @@ class Hub:
     accounts: Accounts
     logins: Logins
     rights: Rights
+    organisations: Organisations
     repositories: Repositories
     spaces: Spaces
     keys: SigningKeys
@@ -66,6 +68,7 @@ async def open_hub(settings: Settings, registry: Registry, resources: AsyncExitS
     limits = open_limits(settings, resources)
     accounts = open_accounts(database, hub, limits.logins, resources, _directories(hub, resources))
     rights = Rights(database, registry)
+    holdings = Holdings.over(database, registry)
     return Hub(
         settings=hub,
         http=settings.http,
@@ -74,8 +77,9 @@ async def open_hub(settings: Settings, registry: Registry, resources: AsyncExitS
         accounts=accounts,
         logins=accounts.logins,
         rights=rights,
-        repositories=Repositories(database, registry),
-        spaces=Spaces(database, registry),
+        organisations=holdings.organisations,
+        repositories=holdings.repositories,
+        spaces=holdings.spaces,
         keys=keys,
         issuer=Issuer(hub, keys, rights),
         refresh_tokens=RefreshTokens(database, accounts.logins, hub.tokens),

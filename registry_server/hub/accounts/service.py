@@ -16,12 +16,11 @@ from registry_server.hub.accounts.second_factor import SecondFactor
 from registry_server.hub.accounts.sessions import Sessions
 from registry_server.hub.accounts.signing_in import SignIn
 from registry_server.hub.accounts.users import Users
-from registry_server.hub.database import open_database
+from registry_server.hub.database import open_by_operator as open_database_by_operator
 from registry_server.limits import Limits, LoginLimit
 from registry_server.settings import Settings
 from registry_server.settings.hub import HubSettings
 from registry_storage.databases import Database
-from registry_storage.errors import ConfigurationInvalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +42,8 @@ async def open_by_operator(settings: Settings, resources: AsyncExitStack) -> Acc
 
     Raises `ConfigurationInvalid`, `CatalogError`, `CatalogUnavailable`, `NoSpace`.
     """
-    if settings.auth.hub is None:
-        raise ConfigurationInvalid("auth.hub: there is no hub; set it (REGISTRY_AUTH=hub)")
-    database = await open_database(settings)
-    resources.push_async_callback(database.close)
-    return open_accounts(database, settings.auth.hub, Limits.of_process().logins, resources)
+    hub, database = await open_database_by_operator(settings, resources)
+    return open_accounts(database, hub, Limits.of_process().logins, resources)
 
 
 def open_accounts(

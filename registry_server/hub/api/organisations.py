@@ -71,9 +71,7 @@ async def list_organisations(call: Call, query: Paging) -> Page[Organisation]:
 
 async def create_organisation(call: Call, body: NewOrganisation) -> Organisation:
     """Make an organisation, which the caller administers."""
-    await call.hub.repositories.refuse_inhabited(body.name)
-    created = await call.hub.database.write(
-        organisations.create,
+    created = await call.hub.organisations.create(
         call.by,
         body.name,
         admin=call.caller.account,
@@ -100,8 +98,7 @@ async def describe_organisation(
 
 async def delete_organisation(call: Call, namespace: AccountName) -> None:
     """Delete an organisation that has no repositories."""
-    await call.hub.repositories.refuse_inhabited(namespace)
-    await call.hub.database.write(organisations.delete, call.by, namespace)
+    await call.hub.organisations.delete(call.by, namespace)
 
 
 async def list_members(call: Call, namespace: AccountName, query: Paging) -> Page[Member]:

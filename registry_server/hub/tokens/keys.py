@@ -27,7 +27,7 @@ from sqlalchemy import Connection
 from registry_server.auth.keys import Keys, as_jwk, libtrust_id, thumbprint, trusted
 from registry_server.auth.signed import LEEWAY
 from registry_server.auth.tokens import GRACE
-from registry_server.hub.database import open_database
+from registry_server.hub.database import open_by_operator as open_database_by_operator
 from registry_server.hub.errors import Unknown
 from registry_server.hub.records import audit
 from registry_server.hub.records import keys as records
@@ -36,7 +36,7 @@ from registry_server.hub.records.keys import KeyRing, KeyRow, NewKey, Schedule
 from registry_server.settings import Settings
 from registry_server.settings.hub import HubTokenSettings
 from registry_storage.databases import Database
-from registry_storage.errors import ConfigurationInvalid, RegistryError
+from registry_storage.errors import RegistryError
 
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
@@ -234,11 +234,8 @@ async def open_by_operator(settings: Settings, resources: AsyncExitStack) -> Sig
 
     Raises `ConfigurationInvalid`, `CatalogError`, `CatalogUnavailable`, `NoSpace`.
     """
-    if settings.auth.hub is None:
-        raise ConfigurationInvalid("auth.hub: there is no hub; set it (REGISTRY_AUTH=hub)")
-    database = await open_database(settings)
-    resources.push_async_callback(database.close)
-    keys = SigningKeys(database, settings.auth.hub.tokens)
+    hub, database = await open_database_by_operator(settings, resources)
+    keys = SigningKeys(database, hub.tokens)
     await keys.refresh()
     return keys
 
