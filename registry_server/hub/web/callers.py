@@ -30,6 +30,14 @@ class LoginService(Protocol):
     async def by_session(self, cookie: str, origin: str) -> tuple[Caller, str]: ...
 
 
+class TokenNeeded(CredentialsRefused):
+    """What was sent is neither an access token nor a robot's secret, whoever's it may be."""
+
+    @property
+    def told(self) -> str:
+        return "passwords are not taken here: send an access token, or sign in in the browser"
+
+
 @dataclass(frozen=True, slots=True)
 class Sender:
     """Who sent a request, and what they must repeat to show that a page of ours made it."""
@@ -69,4 +77,4 @@ async def _by_header(authorization: str, logins: LoginService, origin: str) -> C
             shown = parse_basic(authorization)
             if shown.password.startswith(TOKENS):
                 return await logins.by_password(shown.name, shown.password, origin)
-    raise CredentialsRefused
+    raise TokenNeeded

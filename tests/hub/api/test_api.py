@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from aiohttp import BasicAuth
 
 from tests.hub.api.conftest import PASSWORD, World
 
@@ -158,3 +159,10 @@ async def test_a_second_factor_begins_with_the_password(world: World) -> None:
     assert (await world.send(who, "POST", path, {"password": "a wrong one"})).status == 422
     offer = await _json(world, who, "POST", path, {"password": PASSWORD})
     assert offer["uri"].startswith("otpauth://totp/")
+
+
+async def test_a_password_is_told_to_be_none_of_the_ways(world: World) -> None:
+    login = BasicAuth("owner", PASSWORD).encode()
+    answer = await world.send("anonymous", "GET", "/api/v1/me", Authorization=login)
+    assert answer.status == 401
+    assert answer.json()["detail"].startswith("passwords are not taken here: send an access token")
