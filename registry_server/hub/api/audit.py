@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from registry_server.hub.api.models import AccountName, Line, Page, moment
+from registry_server.hub.api.models import AccountName, Line, Page, Time, moment
 from registry_server.hub.records.audit import Entry, Mark, Search
 from registry_server.hub.roles import Role
 from registry_server.hub.web.policies import Policy
@@ -21,8 +21,8 @@ class AuditQuery(Input):
     actor: Line | None = Field(None, description="The user or robot who did it.")
     action: Line | None = Field(None, description="Such as `tag.set`.")
     target: Line | None = Field(None, description="Such as `repository:team/app`.")
-    since: AwareDatetime | None = Field(None, description="Not before that.")
-    until: AwareDatetime | None = Field(None, description="Before that.")
+    since: Time | None = Field(None, description="Not before that.")
+    until: Time | None = Field(None, description="Before that.")
     limit: int = Field(100, ge=1, le=1000, description="The most items of the answer.")
     after: Annotated[str, StringConstraints(pattern=_MARK)] = Field(
         "", description="`next` of the answer before; empty: from the newest."

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from registry_server.hub.names import MAX_LENGTH, MIN_LENGTH, PATTERN
 from registry_server.hub.roles import Limit, Role
@@ -17,7 +25,15 @@ T = TypeVar("T", bound=Output)
 
 _COMPONENT = PATTERN.strip("^$")
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 _LINES = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
+
+
+def _parse_time(text: str) -> datetime:
+    if not _DATE.match(text):
+        raise ValueError("not a time, such as 2026-01-31T12:00:00Z")
+    return datetime.fromisoformat(text)
+
 
 AccountName = Annotated[
     str, StringConstraints(pattern=PATTERN, min_length=MIN_LENGTH, max_length=MAX_LENGTH)
@@ -43,6 +59,8 @@ Title = Annotated[
 Glob = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9._*-]+(?:/[a-z0-9._*-]+)*$", max_length=255)
 ]
+Time = Annotated[AwareDatetime, BeforeValidator(_parse_time)]
+"""As RFC 3339 writes it; pydantic alone takes any number for one."""
 Amount = Annotated[int, Field(ge=0, le=2**53)]
 
 

@@ -15,17 +15,32 @@ from registry_server.hub.web.forgery import SAFE_METHODS, TOKEN_HEADER
 from registry_server.hub.web.policies import Concern, Policy
 from registry_server.hub.web.problems import PROBLEM_TYPE
 from registry_server.hub.web.reading import FORM_TYPE, JSON_TYPE
-from registry_server.hub.web.routes import Route
+from registry_server.hub.web.routes import INPUTS, Route
 
 Document = dict[str, Any]
 Mode = Literal["validation", "serialization"]
 
 _REFERENCE: Final = "#/components/schemas/{model}"
 _PARAMETER: Final = re.compile(r"{(\w+)}")
-_PROBLEM: Final = {
-    "description": "It was refused, or failed.",
-    "content": {PROBLEM_TYPE: {"schema": {"$ref": _REFERENCE.format(model="Problem")}}},
+_REFUSALS: Final = {
+    400: "What was sent is malformed.",
+    401: "Credentials are missing, or no longer good.",
+    403: "The caller may see it, but not do that.",
+    404: "It is not there, or not for the caller.",
+    409: "It cannot be done as things stand.",
+    413: "The body is too large.",
+    415: "The body is of another type.",
+    422: "What was asked for makes no sense.",
+    429: "That was too often.",
+    503: "Somebody who is needed for it does not answer.",
 }
+"""What the statuses mean, the same for every route."""
+_HEADERS: Final = {
+    401: ("WWW-Authenticate", "What may be sent instead."),
+    429: ("Retry-After", "Seconds until it is worth another try."),
+    503: ("Retry-After", "Seconds until it is worth another try."),
+}
+"""The header that comes with a refusal, and what it says."""
 _SECURITY_SCHEMES: Final = {
     "token": {
         "type": "http",
@@ -106,10 +121,23 @@ class _Models:
         )
         self._references = found
         self.definitions: Document = whole.get("$defs", {})
+        self._queries = {
+            model: _schema(model) for route in routes if (model := route.model("query"))
+        }
+        for schema in self._queries.values():
+            self.definitions |= schema.get("$defs", {})
+
+    def query(self, model: type[BaseModel]) -> Document:
+        """The schema of the parameters of a query."""
+        return self._queries[model]
 
     def content(self, content_type: str, model: type[BaseModel], mode: Mode) -> Document:
         """The `content` of a body that is such a model."""
         return {content_type: {"schema": self._references[model, mode]}}
+
+
+def _schema(model: type[BaseModel]) -> Document:
+    return model.model_json_schema(ref_template=_REFERENCE, schema_generator=_Schemas)
 
 
 def _operation(route: Route, models: _Models) -> Document:
@@ -121,7 +149,7 @@ def _operation(route: Route, models: _Models) -> Document:
         "security": _security(route.policy),
         "responses": _responses(route, models),
     }
-    if parameters := [*_path_parameters(route), *_query_parameters(route)]:
+    if parameters := [*_path_parameters(route), *_query_parameters(route, models)]:
         operation["parameters"] = parameters
     for name, content_type in (("body", JSON_TYPE), ("form", FORM_TYPE)):
         if (model := route.model(name)) is not None:
@@ -145,34 +173,45 @@ def _security(policy: Policy) -> list[Mapping[str, Any]]:
 
 
 def _responses(route: Route, models: _Models) -> Document:
-    if route.answer is None:
-        success: Document = {"204": {"description": "It is done."}}
-    else:
+    refusals = {str(status): _refusal(status) for status in sorted(_refusals(route))}
+    if route.answers_nothing:
+        return {"204": {"description": "It is done."}, **refusals}
+    content: Document = {JSON_TYPE: {"schema": {"type": "object"}}}
+    if route.answer is not None:
         content = models.content(JSON_TYPE, route.answer, "serialization")
-        phrase = HTTPStatus(route.status).phrase
-        success = {str(route.status): {"description": f"{phrase}.", "content": content}}
-    return {
-        **success,
-        **{str(status): _PROBLEM for status in _refusals(route)},
-        "default": _PROBLEM,
+    phrase = HTTPStatus(route.status).phrase
+    return {str(route.status): {"description": f"{phrase}.", "content": content}, **refusals}
+
+
+def _refusal(status: int) -> Document:
+    problem = {"$ref": _REFERENCE.format(model="Problem")}
+    described: Document = {
+        "description": _REFUSALS[status],
+        "content": {PROBLEM_TYPE: {"schema": problem}},
     }
+    if status in _HEADERS:
+        name, told = _HEADERS[status]
+        header = {"required": True, "description": told, "schema": {"type": "string"}}
+        described["headers"] = {name: header}
+    return described
 
 
 def _refusals(route: Route) -> Iterable[int]:
     """The statuses that are part of what the route does."""
-    if any(route.model(name) for name in ("query", "body", "form")):
+    changes = route.method not in SAFE_METHODS
+    if route.policy.concern is Concern.NOT_ASKED and not changes:
+        return
+    yield from (401, 429, 503)
+    if any(route.model(name) for name in INPUTS):
         yield 400
-    if route.policy.concern is not Concern.NOT_ASKED:
-        yield 401
-        if route.method not in SAFE_METHODS or route.policy.concern is not Concern.NOTHING:
-            yield 403
-    if route.parameters:
+    if changes or route.policy.concern is not Concern.NOTHING:
+        yield 403
+    if changes or route.parameters:
         yield 404
-    if route.method not in SAFE_METHODS:
-        yield 409
+    if changes:
+        yield from (409, 422)
     if route.model("body") or route.model("form"):
         yield from (413, 415)
-    yield 429
 
 
 def _path_parameters(route: Route) -> Iterable[Document]:
@@ -181,11 +220,11 @@ def _path_parameters(route: Route) -> Iterable[Document]:
         yield {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def _query_parameters(route: Route) -> Iterable[Document]:
+def _query_parameters(route: Route, models: _Models) -> Iterable[Document]:
     model = route.model("query")
     if model is None:
         return
-    schema = model.model_json_schema(ref_template=_REFERENCE, schema_generator=_Schemas)
+    schema = models.query(model)
     required = schema.get("required", ())
     for name, described in schema["properties"].items():
         parameter = _without_null(described)

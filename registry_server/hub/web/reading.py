@@ -7,7 +7,7 @@ compressed bodies, more than 64 KiB.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -37,11 +37,12 @@ async def read_inputs(request: web.Request, route: Route) -> dict[str, BaseModel
     """What else the handler takes.  Raises `Problem`."""
     inputs = {}
     if (query := route.model("query")) is not None:
-        inputs["query"] = _validated(query, _fields(request.query_string))
+        inputs["query"] = _validated(query.model_validate_strings, _fields(request.query_string))
     if (body := route.model("body")) is not None:
-        inputs["body"] = _validated(body, _json(await read_body(request, JSON_TYPE)))
+        text = json.dumps(_json(await read_body(request, JSON_TYPE)))
+        inputs["body"] = _validated(body.model_validate_json, text)
     if (form := route.model("form")) is not None:
-        inputs["form"] = _validated(form, await read_form(request))
+        inputs["form"] = _validated(form.model_validate_strings, await read_form(request))
     return inputs
 
 
@@ -50,9 +51,10 @@ async def read_form(request: web.Request) -> dict[str, str]:
     return _fields((await read_body(request, FORM_TYPE)).decode("utf-8", "replace"))
 
 
-def _validated(model: type[BaseModel], given: Any) -> BaseModel:
+def _validated(validate: Callable[..., BaseModel], given: Any) -> BaseModel:
+    """The model, where each value is of its field's type to the letter: 0 is not false."""
     try:
-        return model.model_validate(given)
+        return validate(given, strict=True)
     except ValidationError as error:
         fields = [
             {"field": ".".join(map(str, problem["loc"])), "message": problem["msg"]}
@@ -99,7 +101,12 @@ def _fields(text: str) -> dict[str, str]:
 
 def _json(body: bytes) -> Any:
     try:
-        found = json.loads(body, object_pairs_hook=_without_duplicates, parse_constant=_refuse)
+        found = json.loads(
+            body,
+            object_pairs_hook=_without_duplicates,
+            parse_constant=_refuse,
+            parse_float=_parse_number,
+        )
         _check_depth(found)
     except RecursionError:
         raise Problem(400, "invalid", "the body is nested too deeply") from None
@@ -113,6 +120,12 @@ def _without_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a field is given twice")
     return found
+
+
+def _parse_number(text: str) -> int | float:
+    """In JSON 3.0 is the integer 3, too."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 def _refuse(text: str) -> None:

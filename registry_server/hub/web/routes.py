@@ -122,6 +122,10 @@ class Route:
         return {name: TypeAdapter(self.types[name]) for name in self.types if name in of_path}
 
     @property
+    def answers_nothing(self) -> bool:
+        return self.types["return"] is type(None)
+
+    @property
     def answer(self) -> type[BaseModel] | None:
         """The model that it answers; None: nothing, or an answer ready made."""
         found = self.types["return"]
