@@ -6,17 +6,15 @@ import asyncio
 import signal
 import subprocess
 import sys
-from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import text
 
 from registry_storage.catalog import Catalog
 from registry_storage.catalog.tables import metadata
 from registry_storage.errors import CatalogError
 from tests.catalog.samples import push
+from tests.catalog.schemas import described, differences, remade
 
 
 async def _set_revision(catalog_url: str, revision: str) -> None:
@@ -26,43 +24,10 @@ async def _set_revision(catalog_url: str, revision: str) -> None:
     await catalog.close()
 
 
-def _differences(tx: Connection) -> list[Any]:
-    options = {"compare_type": True}
-    return compare_metadata(MigrationContext.configure(tx, opts=options), metadata)
-
-
-def _described(tx: Connection) -> dict[str, list[str]]:
-    """The tables, with what `compare_metadata` does not compare."""
-    inspector = inspect(tx)
-    return {
-        table: [
-            *(
-                f"{column['name']} {column['type']} {column['nullable']} {column['default']}"
-                for column in inspector.get_columns(table)
-            ),
-            *sorted(f"{index['name']} {_where(index)}" for index in inspector.get_indexes(table)),
-            *sorted(map(str, inspector.get_foreign_keys(table))),
-            *sorted(map(str, inspector.get_check_constraints(table))),
-            str(inspector.get_pk_constraint(table)),
-        ]
-        for table in metadata.tables
-    }
-
-
-def _where(index: Any) -> list[str]:
-    return [str(condition) for condition in index.get("dialect_options", {}).values()]
-
-
 async def test_the_migrated_schema_is_the_code_s(catalog: Catalog) -> None:
-    assert await catalog.read(_differences) == []
-    migrated = await catalog.read(_described)
-
-    def from_metadata(tx: Connection) -> dict[str, list[str]]:
-        metadata.drop_all(tx)
-        metadata.create_all(tx)
-        return _described(tx)
-
-    assert await catalog.write(from_metadata) == migrated
+    assert await catalog.read(differences, metadata) == []
+    migrated = await catalog.read(described, metadata)
+    assert await catalog.write(remade, metadata) == migrated
 
 
 async def test_opening_again_changes_nothing(catalog_url: str) -> None:
@@ -115,7 +80,7 @@ async def test_a_migration_that_was_killed_half_way_runs_again(empty_url: str) -
     killed = await asyncio.to_thread(subprocess.run, command, check=False)
     assert killed.returncode == -signal.SIGKILL
     catalog = await Catalog.open(empty_url)
-    assert await catalog.read(_differences) == []
+    assert await catalog.read(differences, metadata) == []
     await catalog.close()
 
 
