@@ -16,6 +16,18 @@ from registry_storage.databases.types import surrogate_key as key
 revision = "1_0001"
 down_revision = None
 
+# Entries of the audit log go by their age, and are never changed.
+_REFUSE_CHANGES_ON_SQLITE = """
+CREATE TRIGGER hub_audit_is_never_changed BEFORE UPDATE ON hub_audit
+BEGIN SELECT RAISE(ABORT, 'entries of the audit log are never changed'); END
+"""
+_REFUSE_CHANGES_ON_POSTGRESQL = """
+CREATE FUNCTION hub_refuse_change() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'entries of the audit log are never changed'; END $$;
+CREATE TRIGGER hub_audit_is_never_changed BEFORE UPDATE ON hub_audit
+FOR EACH ROW EXECUTE FUNCTION hub_refuse_change()
+"""
+
 
 def upgrade() -> None:
     """Create all tables."""
@@ -223,6 +235,8 @@ def _create_the_audit_log() -> None:
     op.create_index("ix_hub_audit_at", "hub_audit", ["at", "id"])
     op.create_index("ix_hub_audit_namespace", "hub_audit", ["namespace", "at", "id"])
     op.create_index("ix_hub_audit_target", "hub_audit", ["target", "at", "id"])
+    on_sqlite = op.get_bind().dialect.name == "sqlite"
+    op.execute(_REFUSE_CHANGES_ON_SQLITE if on_sqlite else _REFUSE_CHANGES_ON_POSTGRESQL)
     op.create_table(
         "hub_readers",
         sa.Column("name", text(), primary_key=True),
