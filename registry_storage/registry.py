@@ -242,10 +242,32 @@ class Registry:
         """Its settings, the defaults where nothing was set."""
         return await self._store.catalog.read(namespaces.find, name)
 
-    async def set_namespace(self, namespace: Namespace, *, actor: str = "") -> None:
-        """Replace the settings of a namespace.  What is there stays, even above a new limit."""
+    async def set_default_visibility(
+        self, namespace: str, visibility: Visibility, *, actor: str = ""
+    ) -> None:
+        """Say how repositories begin that are made in a namespace from now on."""
         self._store.check_writable()
-        await self._store.catalog.write(namespaces.replace, namespace, actor=actor)
+        await self._store.catalog.write(
+            namespaces.set_default_visibility, namespace, visibility, actor=actor
+        )
+
+    async def set_quota(
+        self,
+        namespace: str,
+        *,
+        max_bytes: int | None,
+        max_repositories: int | None,
+        actor: str = "",
+    ) -> None:
+        """Say what a namespace may hold; None: no limit.  What is there stays, even above it."""
+        self._store.check_writable()
+        await self._store.catalog.write(
+            namespaces.set_quota,
+            namespace,
+            max_bytes=max_bytes,
+            max_repositories=max_repositories,
+            actor=actor,
+        )
 
     async def usage(self, namespace: str) -> Usage:
         """What a namespace holds now, counted."""

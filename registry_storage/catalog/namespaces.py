@@ -30,15 +30,12 @@ from registry_storage.values import Namespace, Usage, Visibility
 
 _FIND = select(namespaces).where(namespaces.c.name == bindparam("name"))
 _LOCK = _FIND.with_for_update(key_share=True)
-_new = insert(namespaces)
-_SET = _new.on_conflict_do_update(
-    index_elements=[namespaces.c.name],
-    set_={
-        name: _new.excluded[name]
-        for name in ("default_visibility", "max_bytes", "max_repositories")
-    },
+_DROP_DEFAULT = delete(namespaces).where(
+    namespaces.c.name == bindparam("name"),
+    namespaces.c.default_visibility == Visibility.PRIVATE.value,
+    namespaces.c.max_bytes.is_(None),
+    namespaces.c.max_repositories.is_(None),
 )
-_DROP = delete(namespaces).where(namespaces.c.name == bindparam("name"))
 
 _IN_RANGE = (repositories.c.name > bindparam("start")) & (repositories.c.name < bindparam("stop"))
 _IN_NONE = repositories.c.name.not_like("%/%")
@@ -93,20 +90,32 @@ def find(tx: Connection, name: str) -> Namespace:
     return _found(tx.execute(_FIND, {"name": name}).first(), name)
 
 
-def replace(tx: Connection, namespace: Namespace, *, actor: str = "") -> None:
-    """Set what the namespace may hold and how its repositories begin, from now on."""
-    row = {
-        "name": namespace.name,
-        "default_visibility": namespace.default_visibility.value,
-        "max_bytes": namespace.max_bytes,
-        "max_repositories": namespace.max_repositories,
-    }
-    if namespace == Namespace(namespace.name):
-        tx.execute(_DROP, {"name": namespace.name})
-    else:
-        tx.execute(_SET, row)
-    details = {"namespace": row.pop("name"), **row}
-    events.record(tx, events.NAMESPACE_CHANGED, None, actor, details)
+def set_default_visibility(
+    tx: Connection, name: str, visibility: Visibility, *, actor: str = ""
+) -> None:
+    """How repositories of the namespace begin that are made from now on."""
+    _change(tx, name, {"default_visibility": visibility.value}, actor)
+
+
+def set_quota(
+    tx: Connection,
+    name: str,
+    *,
+    max_bytes: int | None,
+    max_repositories: int | None,
+    actor: str = "",
+) -> None:
+    """What the namespace may hold from now on."""
+    _change(tx, name, {"max_bytes": max_bytes, "max_repositories": max_repositories}, actor)
+
+
+def _change(tx: Connection, name: str, values: dict[str, Any], actor: str) -> None:
+    """Set these columns and no others, which somebody else may be setting."""
+    row = {"name": name, "default_visibility": Visibility.PRIVATE.value, **values}
+    new = insert(namespaces).values(**row)
+    tx.execute(new.on_conflict_do_update(index_elements=[namespaces.c.name], set_=values))
+    tx.execute(_DROP_DEFAULT, {"name": name})
+    events.record(tx, events.NAMESPACE_CHANGED, None, actor, {"namespace": name, **values})
 
 
 def usage(tx: Connection, name: str) -> Usage:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from registry_storage import Change, Namespace, sync
+from registry_storage import Change, sync
 from registry_storage.sync import BlockingRegistry
 from tests.services.registry import RegistryServer
 
@@ -102,7 +102,7 @@ def test_a_full_namespace_says_so_and_keeps_nothing(
 ) -> None:
     name, data = f"full-{size}/app", blob(size, "too much")
     with opened(server) as registry:
-        registry.set_namespace(Namespace(f"full-{size}", max_bytes=size - 1))
+        registry.set_quota(f"full-{size}", max_bytes=size - 1, max_repositories=None)
     answer = push(client, name, data)
     assert (answer.status, answer.codes) == (403, ["DENIED"])
     assert f"namespace full-{size} may hold {size - 1} bytes" in answer.messages

@@ -39,8 +39,9 @@ async def limit(
     catalog: Catalog, bytes: int | None = None, repositories: int | None = None
 ) -> None:
     """Of the namespace of `REPOSITORY`."""
-    settings = Namespace("team", max_bytes=bytes, max_repositories=repositories)
-    await catalog.write(namespaces.replace, settings)
+    await catalog.write(
+        namespaces.set_quota, "team", max_bytes=bytes, max_repositories=repositories
+    )
 
 
 async def usage(catalog: Catalog, name: str = "team") -> Usage:
@@ -50,14 +51,18 @@ async def usage(catalog: Catalog, name: str = "team") -> Usage:
 async def test_settings_are_kept_while_they_differ_from_the_defaults(catalog: Catalog) -> None:
     assert await catalog.read(namespaces.find, "team") == Namespace("team")
     settings = Namespace("team", Visibility.PUBLIC, max_bytes=2**40, max_repositories=0)
-    await catalog.write(namespaces.replace, settings, actor="root")
+    given = {"max_bytes": 2**40, "max_repositories": 0}
+    await catalog.write(namespaces.set_quota, "team", **given, actor="root")
+    await catalog.write(namespaces.set_default_visibility, "team", Visibility.PUBLIC)
     assert await catalog.read(namespaces.find, "team") == settings
     assert await catalog.read(namespaces.find, "teams") == Namespace("teams")
-    await catalog.write(namespaces.replace, Namespace("team"))
+    await catalog.write(namespaces.set_quota, "team", max_bytes=None, max_repositories=None)
+    assert await catalog.read(namespaces.find, "team") == Namespace("team", Visibility.PUBLIC)
+    await catalog.write(namespaces.set_default_visibility, "team", Visibility.PRIVATE)
     assert await catalog.read(namespaces.find, "team") == Namespace("team")
     assert await count(catalog, t.namespaces) == 0
     await catalog.write(events.number)
-    first, _ = await catalog.read(events.after, 0, 10)
+    first, *_ = await catalog.read(events.after, 0, 10)
     assert (first.kind, first.repository, first.actor) == ("namespace.changed", None, "root")
     assert first.details["max_bytes"] == 2**40
 

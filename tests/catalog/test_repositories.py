@@ -31,7 +31,7 @@ from registry_storage.errors import (
     RepositoryUnknown,
     UploadUnknown,
 )
-from registry_storage.values import Actor, Namespace, Visibility
+from registry_storage.values import Actor, Visibility
 from tests.catalog.interleaving import call, one_waits
 from tests.catalog.samples import (
     HOUR,
@@ -113,7 +113,7 @@ async def test_what_a_push_makes_is_private(catalog: Catalog) -> None:
 async def test_a_repository_begins_as_its_namespace_says(
     catalog: Catalog, chosen: Visibility | None
 ) -> None:
-    await catalog.write(namespaces.replace, Namespace("team", Visibility.PUBLIC))
+    await catalog.write(namespaces.set_default_visibility, "team", Visibility.PUBLIC)
     await catalog.write(repositories.create, REPOSITORY, chosen)
     await push_blob(catalog, "layer", OTHER)
     await push_blob(catalog, "layer", "teams/app")

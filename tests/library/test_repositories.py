@@ -12,7 +12,6 @@ from registry_storage import (
     Actor,
     Change,
     Digest,
-    Namespace,
     Registry,
     StorePolicy,
     Usage,
@@ -74,7 +73,7 @@ async def test_the_bytes_of_a_deleted_repository_go() -> None:
 @pytest.mark.parametrize("size", [1024, LARGE])
 async def test_the_bytes_of_a_blob_that_was_too_much_go(size: int) -> None:
     async with await Registry.open("memory", policy=StorePolicy(garbage_delay=0.0)) as registry:
-        await registry.set_namespace(Namespace("team", max_bytes=size - 1))
+        await registry.set_quota("team", max_bytes=size - 1, max_repositories=None)
         with pytest.raises(QuotaExceeded):
             await registry.repository("team/app").put_blob(pieces(size))
         assert await registry.usage("team") == Usage(0, 1)
@@ -93,7 +92,7 @@ async def test_who_changed_what_from_where_is_told(registry: Registry) -> None:
     await registry.create_repository("team/app", visibility=Visibility.PUBLIC, actor=ann)
     await registry.rename("team/app", "team/new", actor=ann)
     await registry.set_visibility("team/new", Visibility.PRIVATE, actor=ann)
-    await registry.set_namespace(Namespace("team", max_bytes=1), actor=ann)
+    await registry.set_quota("team", max_bytes=1, max_repositories=None, actor=ann)
     await registry.delete_repository("team/new", actor=ann)
     await registry.record("robot.made", None, {"robot": "ci"}, actor=ann)
     found = await events(registry)
@@ -130,7 +129,7 @@ async def test_nothing_of_a_store_that_is_read_only_is_changed(tmp_path: Path) -
             registry.set_visibility("a", Visibility.PUBLIC),
             registry.rename("a", "b"),
             registry.delete_repository("a"),
-            registry.set_namespace(Namespace("a", max_bytes=1)),
+            registry.set_quota("a", max_bytes=1, max_repositories=None),
             registry.record("kind", None, {}),
         ):
             with pytest.raises(ReadOnlyStore):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from registry_server.hub.errors import Unknown
 from registry_server.hub.organisations.repositories import actor_of
@@ -37,18 +37,16 @@ class Spaces:
     async def set_default_visibility(self, by: By, name: str, visibility: Visibility) -> None:
         """How repositories begin that are made from now on.  Raises `Unknown`."""
         await self._owner(name)
-        settings = await self._registry.namespace(name)
-        changed = replace(settings, default_visibility=visibility)
-        await self._registry.set_namespace(changed, actor=actor_of(by))
+        await self._registry.set_default_visibility(name, visibility, actor=actor_of(by))
 
     async def set_quota(
         self, by: By, name: str, *, max_bytes: int | None, max_repositories: int | None
     ) -> None:
         """What it may hold from now on; None: no limit.  Raises `Unknown`."""
         await self._owner(name)
-        settings = await self._registry.namespace(name)
-        changed = replace(settings, max_bytes=max_bytes, max_repositories=max_repositories)
-        await self._registry.set_namespace(changed, actor=actor_of(by))
+        await self._registry.set_quota(
+            name, max_bytes=max_bytes, max_repositories=max_repositories, actor=actor_of(by)
+        )
 
     async def _owner(self, name: str) -> NamespaceRow:
         owner = await self._database.read(namespaces.find, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aiohttp import BasicAuth
+from aiohttp import encode_basic_auth
 
 from tests.hub.api.conftest import PASSWORD, World
 
@@ -162,7 +162,7 @@ async def test_a_second_factor_begins_with_the_password(world: World) -> None:
 
 
 async def test_a_password_is_told_to_be_none_of_the_ways(world: World) -> None:
-    login = BasicAuth("owner", PASSWORD).encode()
+    login = encode_basic_auth("owner", PASSWORD)
     answer = await world.send("anonymous", "GET", "/api/v1/me", Authorization=login)
     assert answer.status == 401
     assert answer.json()["detail"].startswith("passwords are not taken here: send an access token")
