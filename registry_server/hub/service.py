@@ -66,9 +66,16 @@ async def open_hub(settings: Settings, registry: Registry, resources: AsyncExitS
     resources.push_async_callback(keys.close)
     await keys.start()
     limits = open_limits(settings, resources)
-    accounts = open_accounts(database, hub, limits.logins, resources, _directories(hub, resources))
     rights = Rights(database, registry)
     holdings = Holdings.over(database, registry)
+    accounts = open_accounts(
+        database,
+        hub,
+        limits.logins,
+        resources,
+        holdings.repositories.refuse_heir,
+        _directories(hub, resources),
+    )
     return Hub(
         settings=hub,
         http=settings.http,

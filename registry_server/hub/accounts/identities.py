@@ -76,6 +76,16 @@ def standing(identity: ExternalIdentity, settings: OpenIDSettings | DirectorySet
     return Standing(None if admins is None else admins in identity.groups, roles)
 
 
+def is_new(tx: Connection, identity: ExternalIdentity) -> bool:
+    """Whether they have no account here yet."""
+    return identities.find_user(tx, identity.issuer, identity.subject) is None
+
+
+def name_of_somebody_else(name: str) -> Taken:
+    """What somebody is told whose name elsewhere cannot be theirs here."""
+    return Taken(f"the name {name} is somebody else's here; ask an administrator what to do")
+
+
 def arrive(tx: Connection, identity: ExternalIdentity, here: Standing, *, may_create: bool) -> User:
     """The user who that is, made if need be, with what the groups say now.
 
@@ -115,9 +125,7 @@ def _create(tx: Connection, identity: ExternalIdentity) -> User:
     try:
         user = users.create(tx, NewUser(name))
     except Taken:
-        raise Taken(
-            f"the name {name} is somebody else's here; ask an administrator what to do"
-        ) from None
+        raise name_of_somebody_else(name) from None
     identities.add(tx, user.id, identity.issuer, identity.subject)
     _record(tx, name, "user.created", {"issuer": identity.issuer})
     return user

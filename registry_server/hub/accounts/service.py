@@ -15,7 +15,7 @@ from registry_server.hub.accounts.robots import Robots
 from registry_server.hub.accounts.second_factor import SecondFactor
 from registry_server.hub.accounts.sessions import Sessions
 from registry_server.hub.accounts.signing_in import SignIn
-from registry_server.hub.accounts.users import Users
+from registry_server.hub.accounts.users import CheckName, Users
 from registry_server.hub.database import open_by_operator as open_database_by_operator
 from registry_server.limits import Limits, LoginLimit
 from registry_server.settings import Settings
@@ -43,7 +43,11 @@ async def open_by_operator(settings: Settings, resources: AsyncExitStack) -> Acc
     Raises `ConfigurationInvalid`, `CatalogError`, `CatalogUnavailable`, `NoSpace`.
     """
     hub, database = await open_database_by_operator(settings, resources)
-    return open_accounts(database, hub, Limits.of_process().logins, resources)
+    return open_accounts(database, hub, Limits.of_process().logins, resources, _any_name)
+
+
+async def _any_name(name: str) -> None:
+    """An operator knows what they do."""
 
 
 def open_accounts(
@@ -51,12 +55,13 @@ def open_accounts(
     settings: HubSettings,
     limit: LoginLimit,
     resources: AsyncExitStack,
+    check_name: CheckName,
     directories: Sequence[Directory] = (),
 ) -> Accounts:
     """Those of an open database; what has to be closed again goes to `resources`."""
     passwords = Passwords(settings.passwords.minlength)
     resources.callback(passwords.close)
-    users = Users(database, passwords, settings.registration, limit)
+    users = Users(database, passwords, settings.registration, limit, check_name)
     sessions = Sessions(database, settings.sessions)
     second_factor = SecondFactor(database, settings.service)
     links = Links(database, passwords)

@@ -8,9 +8,16 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from registry_server.hub.accounts.checks import check_line
-from registry_server.hub.accounts.identities import ExternalIdentity, arrive, standing
+from registry_server.hub.accounts.identities import (
+    ExternalIdentity,
+    account_name,
+    arrive,
+    is_new,
+    name_of_somebody_else,
+    standing,
+)
 from registry_server.hub.accounts.passwords import Passwords, is_bcrypt
-from registry_server.hub.errors import Conflict, Invalid, Unknown
+from registry_server.hub.errors import Conflict, Invalid, Taken, Unknown
 from registry_server.hub.names import parse_account_name
 from registry_server.hub.records import audit, users
 from registry_server.hub.records.audit import By, Deed
@@ -18,6 +25,9 @@ from registry_server.hub.records.users import NewUser, User
 from registry_server.limits import LoginLimit
 from registry_server.settings.hub import DirectorySettings, OpenIDSettings
 from registry_storage.databases import Database
+
+CheckName = Callable[[str], Awaitable[None]]
+"""Raises `Taken` for a name that nobody may choose for themselves, or bring along."""
 
 
 class Users:
@@ -29,11 +39,13 @@ class Users:
         passwords: Passwords,
         registration: Literal["closed", "open"],
         limit: LoginLimit,
+        check_name: CheckName,
     ) -> None:
         self._database = database
         self._passwords = passwords
         self._limit = limit
         self._registration = registration
+        self._check_name = check_name
 
     async def create(
         self,
@@ -66,18 +78,15 @@ class Users:
         password: str,
         full_name: str = "",
         email: str = "",
-        *,
-        check_name: Callable[[str], Awaitable[None]],
     ) -> User:
         """Somebody makes an account for themselves.
 
-        `check_name` is asked only where they may: it knows more than they are to learn.  Raises
-        `Conflict` where nobody may, `Invalid`, `Taken`, `TooManyLogins`.
+        Raises `Conflict` where nobody may, `Invalid`, `Taken`, `TooManyLogins`.
         """
         if self._registration != "open":
             raise Conflict("accounts are made by administrators here; ask one for an invitation")
         self._limit.charge(by.origin, "")
-        await check_name(name)
+        await self._check_name(name)
         return await self.create(by, name, password, full_name=full_name, email=email)
 
     async def take_over(self, by: By, name: str, hashed: str) -> User:
@@ -99,7 +108,16 @@ class Users:
         """
         may_create = not isinstance(settings, OpenIDSettings) or settings.createusers
         here = standing(identity, settings)
+        if may_create and await self._database.read(is_new, identity):
+            await self._check_name_of(identity)
         return await self._database.write(arrive, identity, here, may_create=may_create)
+
+    async def _check_name_of(self, identity: ExternalIdentity) -> None:
+        name = account_name(identity.name)
+        try:
+            await self._check_name(name)
+        except Taken:
+            raise name_of_somebody_else(name) from None
 
     async def find(self, name: str) -> User:
         """The one of that name, disabled or not.  Raises `Unknown`."""

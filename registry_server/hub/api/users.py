@@ -209,7 +209,6 @@ async def register(call: Call, body: Registration) -> User:
         body.password,
         body.full_name,
         body.email,
-        check_name=call.hub.repositories.refuse_heir,
     )
     return _user(created)
 

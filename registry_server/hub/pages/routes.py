@@ -153,9 +153,7 @@ async def register(call: Call, form: RegistrationForm) -> web.Response:
     """Make the account, and begin a session."""
     by = By(form.name, call.origin, call.request_id)
     try:
-        user = await call.hub.accounts.users.register(
-            by, form.name, form.password, check_name=call.hub.repositories.refuse_heir
-        )
+        user = await call.hub.accounts.users.register(by, form.name, form.password)
     except _REFUSALS as error:
         return _refused("register", error, name=form.name, least=_least(call))
     opened = await call.hub.accounts.sessions.open(user, browser_of(call), "registration")

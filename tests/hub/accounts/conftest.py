@@ -16,7 +16,7 @@ from registry_server.limits.table import Table
 from registry_server.settings import Settings
 from registry_server.settings.hub import HubSettings
 from registry_storage.databases import Database
-from tests.hub.accounts.people import BY, PASSWORD
+from tests.hub.accounts.people import BY, PASSWORD, any_name
 
 MANY = 100_000
 """Logins a minute: what is counted in the database is to be seen alone."""
@@ -43,7 +43,7 @@ async def accounts(
     """The services over an empty database, on each kind in turn."""
     async with AsyncExitStack() as resources:
         limit = LoginLimit(Table.of_process(), MANY)
-        yield open_accounts(hub_database, hub_part, limit, resources)
+        yield open_accounts(hub_database, hub_part, limit, resources, any_name)
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from registry_server.limits.table import Table
 from registry_server.settings.hub import DirectorySettings, HubSettings, OpenIDSettings
 from registry_storage.databases import Database
 from tests.hub.accounts.conftest import MANY, look_up
-from tests.hub.accounts.people import ADDRESS, BY, OTHER, PASSWORD
+from tests.hub.accounts.people import ADDRESS, BY, OTHER, PASSWORD, any_name
+from tests.hub.conftest import Served
 
 IDENTITY = ExternalIdentity(
     "https://id.example", "4711", "Ann.Other", "Ann Other", "ann@example.org", ("devs",)
@@ -73,6 +74,23 @@ async def test_nobody_gets_an_account_by_being_called_like_its_owner(
 ) -> None:
     with pytest.raises(Taken, match="somebody else's"):
         await accounts.users.from_identity(replace(IDENTITY, name="ann"), openid())
+
+
+async def test_nobody_inherits_repositories_by_being_called_like_their_owner(
+    served: Served,
+) -> None:
+    """Of an owner who has gone; who has an account here already is let in as before."""
+    users = served.hub.accounts.users
+    await users.from_identity(replace(IDENTITY, subject="1", name="bob"), openid())
+    for name in ("ann.other", "bob"):
+        await served.hub.registry.create_repository(f"{name}/app")
+    with pytest.raises(Taken, match=r"ann\.other is somebody else's here"):
+        await users.from_identity(IDENTITY, openid())
+    with pytest.raises(Taken, match=r"ann\.other is somebody else's here"):
+        await users.from_identity(IDENTITY, directory_settings())
+    assert (await users.from_identity(replace(IDENTITY, subject="1"), openid())).name == "bob"
+    with pytest.raises(NoAccount):
+        await users.from_identity(IDENTITY, openid(createusers=False))
 
 
 async def test_accounts_are_made_unless_the_settings_say_no(accounts: Accounts) -> None:
@@ -160,7 +178,7 @@ async def listed(
     """Accounts beside a directory."""
     async with AsyncExitStack() as resources:
         limit = LoginLimit(Table.of_process(), MANY)
-        yield open_accounts(hub_database, hub_part, limit, resources, [phonebook])
+        yield open_accounts(hub_database, hub_part, limit, resources, any_name, [phonebook])
 
 
 async def test_a_directory_is_asked_about_whom_there_is_no_password_here(

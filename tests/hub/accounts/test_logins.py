@@ -24,7 +24,7 @@ from registry_server.limits.table import Table
 from registry_server.settings.hub import HubSettings
 from registry_storage.databases import Database
 from tests.hub.accounts.conftest import MANY, look_up, run_sql
-from tests.hub.accounts.people import ADDRESS, BY, OTHER, PASSWORD, log_in
+from tests.hub.accounts.people import ADDRESS, BY, OTHER, PASSWORD, any_name, log_in
 
 LIMITS = (Limit("ann/**", Role.READ),)
 
@@ -71,7 +71,7 @@ async def test_who_does_not_exist_is_refused_as_slowly(
     """At the true cost, in time of the processor: medians within 10 %."""
     async with AsyncExitStack() as resources:
         limit = LoginLimit(Table.of_process(), MANY)
-        accounts = open_accounts(hub_database, hub_part, limit, resources)
+        accounts = open_accounts(hub_database, hub_part, limit, resources, any_name)
         await accounts.users.create(BY, "ann", PASSWORD)
         spent: dict[str, list[float]] = {"ann": [], "nobody": []}
         for number in range(9):
@@ -181,7 +181,7 @@ async def test_an_address_may_fail_so_often(
 ) -> None:
     async with AsyncExitStack() as resources:
         limit = LoginLimit(Table.of_process(), 2)
-        accounts = open_accounts(hub_database, hub_part, limit, resources)
+        accounts = open_accounts(hub_database, hub_part, limit, resources, any_name)
         await refused(accounts, "nobody", PASSWORD)
         await refused(accounts, "nobody", OTHER)
         with pytest.raises(TooManyLogins):

@@ -22,7 +22,7 @@ from registry_server.limits.table import Table
 from registry_server.settings.hub import HubSettings
 from registry_storage.databases import Database
 from tests.hub.accounts.conftest import all_rows, look_up
-from tests.hub.accounts.people import ADDRESS, BY, OTHER, PASSWORD, log_in
+from tests.hub.accounts.people import ADDRESS, BY, OTHER, PASSWORD, any_name, log_in
 
 LIMITS = (Limit("ann/**", Role.READ),)
 
@@ -33,10 +33,6 @@ LIMITS = (Limit("ann/**", Role.READ),)
 async def test_what_nobody_can_be_called(accounts: Accounts, name: str) -> None:
     with pytest.raises(Invalid):
         await accounts.users.create(BY, name, PASSWORD)
-
-
-async def any_name(_name: str) -> None:
-    """None is left over from somebody before."""
 
 
 async def test_a_name_is_taken_once(accounts: Accounts, ann: User, hub_database: Database) -> None:
@@ -74,15 +70,15 @@ async def test_registration_is_closed_unless_it_is_open(
     accounts: Accounts, hub_database: Database
 ) -> None:
     with pytest.raises(Conflict, match="administrators"):
-        await accounts.users.register(BY, "eve", PASSWORD, check_name=any_name)
+        await accounts.users.register(BY, "eve", PASSWORD)
     passwords = accounts.users._passwords
     limit = LoginLimit(Table.of_process(), 2)
-    users = Users(hub_database, passwords, "open", limit)
-    assert not (await users.register(BY, "eve", PASSWORD, check_name=any_name)).is_admin
+    users = Users(hub_database, passwords, "open", limit, any_name)
+    assert not (await users.register(BY, "eve", PASSWORD)).is_admin
     with pytest.raises(Invalid):
-        await users.register(BY, "mallory", "short", check_name=any_name)
+        await users.register(BY, "mallory", "short")
     with pytest.raises(TooManyLogins):
-        await users.register(BY, "mallory", PASSWORD, check_name=any_name)
+        await users.register(BY, "mallory", PASSWORD)
 
 
 # Rank
