@@ -97,6 +97,18 @@ class SignIn:
         await self._users.set_password(by, user, new, keep=caller.credential)
         return await self._sessions.renew(caller)
 
+    async def confirm_second_factor(
+        self, caller: Caller, code: str, browser: Browser
+    ) -> tuple[Opened, list[str]]:
+        """Put it in force in the caller's session, which goes on by another secret; all others end.
+
+        With the recovery codes.  Raises `Invalid`, `Conflict`.
+        """
+        user = await self._users.find(caller.name)
+        by = By(user.name, browser.origin, browser.request_id)
+        codes = await self._second_factor.confirm(by, user, code, keep=caller.credential)
+        return await self._sessions.renew(caller), codes
+
     async def remove_second_factor(self, caller: Caller, password: str, browser: Browser) -> Opened:
         """The caller's own, in their session, which goes on by another secret.
 

@@ -75,6 +75,12 @@ class RecoveryCodes(Output):
     codes: Sequence[str] = Field(description="Each works once. They are not shown again.")
 
 
+class StrongerSession(CurrentSession):
+    """A session that goes on by another secret, for it takes two factors from now on."""
+
+    codes: Sequence[str] = Field(description="To recover by, each once. Not shown again.")
+
+
 class NewAccessToken(Input):
     name: Title
     limits: Annotated[Sequence[LimitModel], Field(max_length=50)] | None = Field(
@@ -143,12 +149,13 @@ async def begin_second_factor(call: Call, body: PasswordAgain) -> SecondFactorOf
     return SecondFactorOffer(seed=offer.seed, uri=offer.uri)
 
 
-async def confirm_second_factor(call: Call, body: Code) -> RecoveryCodes:
-    """Put the second factor in force."""
-    codes = await call.hub.accounts.second_factor.confirm(
-        call.by, await own(call), body.code, keep=call.caller.credential
+async def confirm_second_factor(call: Call, body: Code) -> StrongerSession:
+    """Put the second factor in force, which ends the caller's other sessions."""
+    opened, codes = await call.hub.accounts.sign_in.confirm_second_factor(
+        call.caller, body.code, browser_of(call)
     )
-    return RecoveryCodes(codes=codes)
+    session = entered(call, opened)
+    return StrongerSession(user=session.user, csrf=session.csrf, codes=codes)
 
 
 async def renew_recovery_codes(call: Call) -> RecoveryCodes:

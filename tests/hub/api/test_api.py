@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyotp
 import pytest
 from aiohttp import encode_basic_auth
 
@@ -159,6 +160,24 @@ async def test_a_second_factor_begins_with_the_password(world: World) -> None:
     assert (await world.send(who, "POST", path, {"password": "a wrong one"})).status == 422
     offer = await _json(world, who, "POST", path, {"password": PASSWORD})
     assert offer["uri"].startswith("otpauth://totp/")
+
+
+async def test_the_session_that_confirms_a_second_factor_goes_on_by_another_secret(
+    world: World,
+) -> None:
+    path, who = "/api/v1/me/second-factor", "owner in a session"
+    offer = await _json(world, who, "POST", path, {"password": PASSWORD})
+    code = pyotp.parse_uri(offer["uri"]).now()
+    answer = await world.send(who, "PUT", path, {"code": code})
+    assert answer.status == 200
+    assert len(answer.json()["codes"]) == 10
+    assert (await world.send(who, "GET", "/api/v1/me")).status == 401
+    renewed = {
+        "Cookie": answer.headers["Set-Cookie"].partition(";")[0],
+        "X-CSRF-Token": answer.json()["csrf"],
+    }
+    mine = await world.send("anonymous", "GET", "/api/v1/me/sessions", **renewed)
+    assert len(mine.json()["items"]) == 1
 
 
 async def test_a_password_is_told_to_be_none_of_the_ways(world: World) -> None:
