@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pytest
 from pydantic import BaseModel
 from sqlalchemy import Connection, select
+from yarl import URL
 
 from registry_server.hub.api.routes import ROUTES as API
 from registry_server.hub.records.audit import By
@@ -289,6 +290,36 @@ async def test_every_answer_tells_browsers_and_caches_to_do_no_more(
             _is_guarded(route, answer.headers)
     absent = await world.send("anonymous", "GET", "/no/such/page")
     _is_guarded(None, absent.headers)
+
+
+HIDDEN = [
+    "/metrics",
+    "/debug/pprof/",
+    "/debug/vars",
+    "/docs",
+    "/swagger.json",
+    "/api",
+    "/api/v2/users",
+    "/.git/config",
+    "/hub.sqlite",
+    "/static/",
+    "/static/..%2f..%2fetc%2fpasswd",
+    "/style/..%2f..%2f..%2fetc%2fpasswd",
+    "/pages/login.html",
+    "/%2e%2e/%2e%2e/etc/passwd",
+    "/link/..%2f..%2fetc%2fpasswd",
+]
+
+
+@pytest.mark.parametrize("path", HIDDEN)
+async def test_nothing_is_served_that_no_route_names(world: World, path: str) -> None:
+    """No page for developers, no file, no folder."""
+    for who in ("anonymous", "root", "root in a session"):
+        url = URL(world.served.url + path, encoded=True)
+        async with world.served.client.get(url, headers=world.headers[who]) as answer:
+            assert answer.status == 404
+            assert b"root:" not in await answer.read()
+            _is_guarded(None, answer.headers)
 
 
 def _is_guarded(route: Route | None, headers: Mapping[str, str]) -> None:
