@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from aiohttp.typedefs import Handler
 
 from registry_server.auth import ANONYMOUS, Action, TokenAccess
 from registry_server.auth import key_sources as key_sources_module
@@ -195,3 +198,23 @@ async def test_without_a_token_server_no_token_is_valid_until_it_comes(
             assert (await control.identify(bearer(tokens.signer.token(PULL)))).name == "ann"
     finally:
         await control.close()
+
+
+async def test_a_url_of_keys_leads_nowhere_else(tokens: TokenServer) -> None:
+    """Whoever can make it redirect must not choose whom this server asks."""
+
+    async def redirect(_: web.Request) -> web.Response:
+        raise web.HTTPFound(f"{tokens.url}/jwks.json")
+
+    async with TestServer(redirecting(redirect)) as server:
+        remote = RemoteKeys(str(server.make_url("/jwks.json")), lambda: None)
+        assert await remote.look_soon()
+        assert remote.value.by_id == {}
+        await remote.close()
+    assert tokens.key_requests == 0
+
+
+def redirecting(handler: Handler) -> web.Application:
+    application = web.Application()
+    application.router.add_get("/jwks.json", handler)
+    return application
