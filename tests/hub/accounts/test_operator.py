@@ -10,6 +10,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from tests.api.access import eventually
 from tests.hub.accounts.test_commands import rows
 from tests.services.registry import RegistryServer, run
 
@@ -131,6 +132,45 @@ def test_namespaces(operator: Operator) -> None:
     operator.do("namespace", "quota", "ann", "--repositories", "3")
     found = operator.ask("namespaces/ann")
     assert (found["max_bytes"], found["max_repositories"]) == (None, 3)
+
+
+def test_what_is_done_in_the_catalog_is_the_operators_in_the_audit_log(operator: Operator) -> None:
+    operator.do("namespace", "set", "ann", "--public")
+    operator.do("namespace", "quota", "ann", "--repositories", "3")
+    operator.do("repo", "create", "ann/app")
+    operator.do("repo", "set", "ann/app", "--private")
+    operator.do("repo", "rename", "ann/app", "ann/new")
+    operator.do("repo", "delete", "ann/new", "--yes")
+    done = [
+        "namespace.changed",
+        "namespace.changed",
+        "repository.created",
+        "repository.visibility",
+        "repository.renamed",
+        "repository.deleted",
+    ]
+
+    def is_told() -> bool:
+        entries = operator.ask("audit?actor=(operator)&limit=6")["items"]
+        return [entry["action"] for entry in reversed(entries)] == done
+
+    eventually(is_told)  # the hub copies what the catalog tells within seconds
+
+
+def test_the_store_stays_that_of_the_server(operator: Operator, tmp_path: Path) -> None:
+    claims = _claims(tmp_path)
+    operator.do("repo", "create", "ann/app", "--public")
+    operator.do("repo", "delete", "ann/app", "--yes")
+    assert claims
+    assert _claims(tmp_path) == claims
+    operator.do("repo", "create", "ann/app", "--public")
+    assert operator.seen_by_all() == ["ann/app"]
+
+
+def _claims(directory: Path) -> dict[Path, tuple[int, int]]:
+    """What says whose the store is, and when that was written."""
+    files = (path for path in directory.glob("**/markers/**/*") if path.is_file())
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
 
 
 def test_a_repository_is_deleted_only_for_whoever_means_it(
