@@ -121,15 +121,8 @@ class _Models:
         )
         self._references = found
         self.definitions: Document = whole.get("$defs", {})
-        self._queries = {
-            model: _schema(model) for route in routes if (model := route.model("query"))
-        }
-        for schema in self._queries.values():
-            self.definitions |= schema.get("$defs", {})
-
-    def query(self, model: type[BaseModel]) -> Document:
-        """The schema of the parameters of a query."""
-        return self._queries[model]
+        for query in filter(None, (route.model("query") for route in routes)):
+            self.definitions |= _schema(query).get("$defs", {})
 
     def content(self, content_type: str, model: type[BaseModel], mode: Mode) -> Document:
         """The `content` of a body that is such a model."""
@@ -149,7 +142,7 @@ def _operation(route: Route, models: _Models) -> Document:
         "security": _security(route.policy),
         "responses": _responses(route, models),
     }
-    if parameters := [*_path_parameters(route), *_query_parameters(route, models)]:
+    if parameters := [*_path_parameters(route), *_query_parameters(route)]:
         operation["parameters"] = parameters
     for name, content_type in (("body", JSON_TYPE), ("form", FORM_TYPE)):
         if (model := route.model(name)) is not None:
@@ -220,11 +213,11 @@ def _path_parameters(route: Route) -> Iterable[Document]:
         yield {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def _query_parameters(route: Route, models: _Models) -> Iterable[Document]:
+def _query_parameters(route: Route) -> Iterable[Document]:
     model = route.model("query")
     if model is None:
         return
-    schema = models.query(model)
+    schema = _schema(model)
     required = schema.get("required", ())
     for name, described in schema["properties"].items():
         parameter = _without_null(described)
