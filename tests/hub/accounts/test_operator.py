@@ -17,10 +17,13 @@ from tests.services.registry import RegistryServer, run
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+ON_EACH_DATABASE = pytest.mark.parametrize("settings", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     chosen = {"REGISTRY_AUTH": "hub", "REGISTRY_DATA_DIRECTORY": str(tmp_path)}
-    if request.param == "postgresql":
+    if getattr(request, "param", "sqlite") == "postgresql":
         chosen["REGISTRY_CATALOG_URL"] = request.getfixturevalue("postgres_url")
     return chosen
 
@@ -98,6 +101,7 @@ def test_organisations_and_their_members(operator: Operator) -> None:
     ]
 
 
+@ON_EACH_DATABASE
 def test_repositories(operator: Operator) -> None:
     operator.do("org", "create", "team")
     operator.do("repo", "create", "team/app")

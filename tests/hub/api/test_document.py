@@ -132,10 +132,12 @@ quick = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
+thorough = settings(quick, max_examples=LONG, derandomize=False)
 
 
+@pytest.mark.long
 @of_any_names.parametrize()
-@quick
+@thorough
 def test_requests_of_any_names(case: Case, hub: Hub) -> None:
     assume(not is_ambiguous(case))
     case.call_and_validate(base_url=hub.server.url, headers=caller_of(case, hub))
@@ -150,7 +152,7 @@ def test_requests_of_what_there_is(case: Case, hub: Hub) -> None:
 
 @pytest.mark.long
 @of_known_names.parametrize()
-@settings(quick, max_examples=LONG, derandomize=False)
+@thorough
 def test_many_requests_of_what_there_is(case: Case, hub: Hub) -> None:
     assume(not is_ambiguous(case))
     case.call_and_validate(base_url=hub.server.url, headers=caller_of(case, hub))
