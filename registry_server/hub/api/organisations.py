@@ -71,6 +71,8 @@ async def list_organisations(call: Call, query: Paging) -> Page[Organisation]:
 
 async def create_organisation(call: Call, body: NewOrganisation) -> Organisation:
     """Make an organisation, which the caller administers."""
+    if not call.caller.is_admin:
+        await call.hub.repositories.refuse_heir(body.name)
     created = await call.hub.organisations.create(
         call.by,
         body.name,

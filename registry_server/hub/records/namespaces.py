@@ -104,7 +104,7 @@ def claim(
         "description": description,
     }
     if not tx.execute(_CLAIM, row).rowcount:
-        raise Taken(f"the name {name} is taken")
+        raise Taken(f"the name {name} is taken; choose another")
 
 
 def describe(tx: Connection, name: str, full_name: str, description: str) -> None:

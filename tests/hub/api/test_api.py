@@ -144,6 +144,21 @@ async def test_nobody_inherits_repositories_by_choosing_a_name(world: World) -> 
     await _json(world, "anonymous", "POST", path, {**chosen, "name": "newcomer"})
 
 
+async def test_the_name_of_an_organisation_tells_nothing_of_what_is_left_over(
+    world: World,
+) -> None:
+    """But an administrator, who may see it, is told what stands in the way."""
+    await world.served.hub.registry.create_repository("departed/app")
+    path, told = "/api/v1/organisations", []
+    for name in ("departed", "acme"):
+        answer = await world.send("stranger", "POST", path, {"name": name})
+        told.append((answer.status, answer.body.replace(name.encode(), b"NAME")))
+    assert told[0] == told[1]
+    answer = await world.send("root", "POST", path, {"name": "departed"})
+    assert answer.status == 409
+    assert answer.json()["detail"].startswith("there are repositories in departed")
+
+
 async def test_where_nobody_may_register_names_tell_nothing(world: World) -> None:
     await world.served.hub.registry.create_repository("departed/app")
     path, told = "/api/v1/registrations", set()
