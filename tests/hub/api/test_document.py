@@ -6,17 +6,22 @@ them as several callers, and compares the answers with it: status, headers, type
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+import aiohttp
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, assume, settings
+from pydantic import TypeAdapter, ValidationError
 from schemathesis import Case
 from schemathesis.config import SchemathesisConfig
 
@@ -24,11 +29,13 @@ from registry_server.hub.accounts.sessions import csrf_of
 from registry_server.hub.api.routes import ROUTES
 from registry_server.hub.web.document import describe
 from registry_server.hub.web.policies import Concern
+from registry_server.hub.web.routes import Route
+from tests.hub.tokens.clients import Client
 from tests.services.registry import RegistryServer, run
 
 pytestmark = pytest.mark.slow
 
-SHORT, LONG = 6, 100
+FEW, SHORT, LONG = 3, 6, 100
 PASSWORD = "correct horse battery"
 CONFIG = """
 auth:
@@ -44,8 +51,48 @@ KNOWN = {
     "tag": "latest",
 }
 """What there is, in the place of names that there hardly are."""
+LIMITS = {"limits": [{"repositories": "acme/**", "role": "read"}]}
+WHOLE: list[tuple[str, str, Any]] = [
+    ("PUT", "namespaces/acme/quota", {}),
+    ("PUT", "users/reader/admin", {"is_admin": False}),
+    ("PUT", "users/reader/disabled", {"is_disabled": False}),
+    ("PUT", "organisations/acme/members/reader", {"role": "read"}),
+    ("PUT", "organisations/acme/teams/core", {}),
+    ("PUT", "organisations/acme/teams/core/members/reader", None),
+    ("PUT", "repositories/acme%2Fapp", {}),
+    ("PUT", "repositories/acme%2Fapp/grants/users/reader", {"role": "read"}),
+    ("PUT", "repositories/acme%2Fapp/grants/teams/core", {"role": "read"}),
+    ("POST", "namespaces/acme/robots", {"name": "ci", **LIMITS}),
+]
+"""What makes all that is `KNOWN`, where it is not there (any more)."""
+NEVER_DONE = {
+    "change_password": "it takes the password",
+    "begin_second_factor": "it takes the password",
+    "confirm_second_factor": "it takes a code of the seed",
+    "renew_recovery_codes": "there is no second factor",
+    "remove_second_factor": "it takes the password",
+    "log_in": "it takes the password",
+    "end_session": "its id is random",
+    "revoke_access_token": "its id is random",
+    "end_client_login": "its id is random",
+    "revoke_invitation": "its id is random",
+    "show_link": "it takes a secret",
+    "accept_invitation": "it takes a secret",
+    "set_password_by_link": "it takes a secret",
+    "register": "nobody may register here",
+    "delete_organisation": "there is a repository in it",
+    "leave_organisation": "nobody else administers it",
+}
+"""What requests that are made up do not achieve, by the names of the routes; why."""
 AS_JSON = re.compile(r"null|None|true|false|-?[\d.]+(e-?\d+)?", re.IGNORECASE)
-POLICIES = {(route.method, route.path): route.policy for route in ROUTES}
+BY_CALL = {(route.method, route.path): route for route in ROUTES}
+READING = {route.name for route in ROUTES if route.method == "GET"}
+SECURITY = {
+    operation["operationId"]: operation["security"] or [{}]
+    for path in describe(ROUTES, "registry-server", "test", "The hub.")["paths"].values()
+    for operation in path.values()
+}
+"""The ways to show who one is, by the names of the routes; `{}` is to show nothing."""
 ACCEPTANCE = {"expected-statuses": ["2xx", 401, 403, 404, 409, 422, 429]}
 """Of what the schemas allow: 422 is for what makes no sense although it is well formed."""
 
@@ -53,9 +100,11 @@ ACCEPTANCE = {"expected-statuses": ["2xx", 401, 403, 404, 409, 422, 429]}
 def described(known: Mapping[str, str]) -> dict[str, Any]:
     """The document; `known` are the only values of the parameters of paths that are called so.
 
-    Credentials are ours to send: that a route refuses who sends none is for the matrix to show.
+    Credentials are ours to send, and ours to leave out.
     """
     document = describe(ROUTES, "registry-server", "test", "The hub.")
+    limit = document["components"]["schemas"]["LimitModel"]
+    limit["examples"] = LIMITS["limits"]
     for operation in chain.from_iterable(path.values() for path in document["paths"].values()):
         del operation["security"]
         for parameter in operation.get("parameters", ()):
@@ -67,6 +116,8 @@ def described(known: Mapping[str, str]) -> dict[str, Any]:
 config = SchemathesisConfig.from_dict({"checks": {"positive_data_acceptance": ACCEPTANCE}})
 of_any_names = schemathesis.openapi.from_dict(described({}), config=config)
 of_known_names = schemathesis.openapi.from_dict(described(KNOWN), config=config)
+without_coverage = SchemathesisConfig.from_dict({"phases": {"coverage": {"enabled": False}}})
+few_of_known_names = schemathesis.openapi.from_dict(described(KNOWN), config=without_coverage)
 
 
 class Hub:
@@ -79,16 +130,29 @@ class Hub:
         for name in ("leaver", "reader"):
             self._do("user", "create", name, "--password-stdin", told=PASSWORD)
         self._do("org", "create", "acme", "--admin", "root")
-        self._do("org", "member", "set", "acme", "reader", "--role", "read")
-        self._do("repo", "create", "acme/app")
-        self._do("robot", "create", "acme+ci")
-        self.root = {"Authorization": f"Bearer {self._do('token', 'create', 'root', 'test')}"}
+        self._secret = self._do("token", "create", "root", "test")
+        self.root = {"Authorization": f"Bearer {self._secret}"}
+        self.reader = {"Authorization": f"Bearer {self._do('token', 'create', 'reader', 'test')}"}
         self.session_of_root = self.begin_session("root")
+        self.make_whole()
 
     def _do(self, *command: str, told: str = "") -> str:
         done = run(*command, told=told, **self._settings)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def make_whole(self) -> None:
+        """Make all that is `KNOWN`, as far as it is not there."""
+        for method, path, body in WHOLE:
+            url = f"{self.server.url}/api/v1/{path}"
+            answer = requests.request(method, url, json=body, headers=self.root, timeout=10)
+            assert answer.ok or answer.status_code == 409, answer.text
+        asyncio.run(self._push())
+
+    async def _push(self) -> None:
+        async with aiohttp.ClientSession() as session:
+            pushed = await Client(session, self.server.url, "root", self._secret).push("acme/app")
+        assert pushed.status == 201, pushed
 
     def begin_session(self, name: str) -> dict[str, str]:
         """What the browser sends of somebody who has just logged in."""
@@ -108,12 +172,17 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     hub.server.stop()
 
 
+def route_of(case: Case) -> Route:
+    """The one that it is about, even where its method is none of the path's."""
+    return BY_CALL[case.operation.method.upper(), case.operation.path]
+
+
 def caller_of(case: Case, hub: Hub) -> dict[str, str]:
     """What somebody sends who may do it, as far as anybody may."""
-    method, path = case.operation.method.upper(), case.operation.path
-    if POLICIES[method, path].concern is not Concern.SESSION:
+    route = route_of(case)
+    if route.policy.concern is not Concern.SESSION:
         return hub.root
-    return hub.begin_session("leaver") if method == "DELETE" else hub.session_of_root
+    return hub.begin_session("leaver") if route.method == "DELETE" else hub.session_of_root
 
 
 def is_ambiguous(case: Case) -> bool:
@@ -125,6 +194,23 @@ def is_ambiguous(case: Case) -> bool:
     return any(AS_JSON.fullmatch(str(name)) for name in names)
 
 
+def is_of_others(case: Case) -> bool:
+    """Whether a name is a good one, but none that is `KNOWN`: something may be called so, too."""
+    adapters = route_of(case).parameters
+    return any(
+        name in KNOWN and value != KNOWN[name] and _is_valid(adapters[name], value)
+        for name, value in case.path_parameters.items()
+    )
+
+
+def _is_valid(adapter: TypeAdapter[Any], value: Any) -> bool:
+    try:
+        adapter.validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
 quick = settings(
     max_examples=SHORT,
     deadline=None,
@@ -132,6 +218,7 @@ quick = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
+few = settings(quick, max_examples=FEW)
 thorough = settings(quick, max_examples=LONG, derandomize=False)
 
 
@@ -143,19 +230,48 @@ def test_requests_of_any_names(case: Case, hub: Hub) -> None:
     case.call_and_validate(base_url=hub.server.url, headers=caller_of(case, hub))
 
 
+@pytest.fixture
+def answered(hub: Hub) -> Iterator[dict[str, set[int]]]:
+    """What each route answers to one test: among other things that it was done.
+
+    Afterwards all is there again that was.
+    """
+    answered: dict[str, set[int]] = defaultdict(set)
+    yield answered
+    done = {name for name, statuses in answered.items() if any(status < 300 for status in statuses)}
+    if done - READING:
+        hub.make_whole()
+    assert answered.keys() - done <= NEVER_DONE.keys()
+
+
 @of_known_names.parametrize()
 @quick
-def test_requests_of_what_there_is(case: Case, hub: Hub) -> None:
-    assume(not is_ambiguous(case))
-    case.call_and_validate(base_url=hub.server.url, headers=caller_of(case, hub))
+def test_requests_of_what_there_is(case: Case, hub: Hub, answered: dict[str, set[int]]) -> None:
+    assume(not is_ambiguous(case) and not is_of_others(case))
+    answer = case.call_and_validate(base_url=hub.server.url, headers=caller_of(case, hub))
+    answered[route_of(case).name].add(answer.status_code)
+
+
+@few_of_known_names.parametrize()
+@few
+def test_requests_of_who_may_less(case: Case, hub: Hub) -> None:
+    """Of a member, and of nobody: what the document asks credentials for, it refuses to them."""
+    assume(not is_ambiguous(case) and not is_of_others(case))
+    case.call_and_validate(base_url=hub.server.url, headers=hub.reader)
+    answer = case.call_and_validate(base_url=hub.server.url)
+    if {} not in SECURITY[route_of(case).name]:
+        assert answer.status_code in (401, 404)
 
 
 @pytest.mark.long
 @of_known_names.parametrize()
 @thorough
-def test_many_requests_of_what_there_is(case: Case, hub: Hub) -> None:
-    assume(not is_ambiguous(case))
-    case.call_and_validate(base_url=hub.server.url, headers=caller_of(case, hub))
+def test_many_requests_of_what_there_is(
+    case: Case, hub: Hub, answered: dict[str, set[int]]
+) -> None:
+    assume(not is_ambiguous(case) and not is_of_others(case))
+    answer = case.call_and_validate(base_url=hub.server.url, headers=caller_of(case, hub))
+    answered[route_of(case).name].add(answer.status_code)
 
 
 def test_the_document_is_one_of_openapi() -> None:
