@@ -148,6 +148,19 @@ async def test_what_is_somebody_elses_is_as_if_it_were_not_there(
     assert await everything(world) == before
 
 
+@pytest.mark.parametrize("who", ["stranger", "stranger in a session"])
+async def test_nothing_is_moved_into_what_is_somebody_elses(world: World, who: str) -> None:
+    """… and nobody learns so whether that name is taken there, or whether there is such a place."""
+    own = "/api/v1/repositories/stranger%2Fapp"
+    assert (await world.send(who, "PUT", own, {})).status == 200
+    before, told = await everything(world), set()
+    for target in ("acme/new", "acme/app", "acme/open/new", "reader/app", "absent/app"):
+        answer = await world.send(who, "PUT", f"{own}/name", {"name": target})
+        told.add((answer.status, answer.body))
+    assert [status for status, _ in told] == [404]
+    assert await everything(world) == before
+
+
 # Fields that no form has
 
 
