@@ -40,18 +40,19 @@ async def test_visibility_opens_a_repository_to_everybody(world: World) -> None:
 
 async def test_a_list_shows_what_the_caller_may_see(world: World) -> None:
     path = "/api/v1/repositories"
+    await _json(world, "owner", "PUT", f"{path}/acme%2Fother", {})
     shown = {}
     for who in ("anonymous", "stranger", "narrow", "reader", "robot", "root"):
         listed = await _json(world, who, "GET", path)
         shown[who] = [repository["name"] for repository in listed["items"]]
-    public, both = ["acme/open"], ["acme/app", "acme/open"]
+    public, everything = ["acme/open"], ["acme/app", "acme/open", "acme/other"]
     assert shown == {
         "anonymous": public,
         "stranger": public,
-        "narrow": both,
-        "reader": both,
-        "robot": both,
-        "root": both,
+        "narrow": ["acme/app", "acme/open"],
+        "reader": everything,
+        "robot": everything,
+        "root": everything,
     }
 
 
