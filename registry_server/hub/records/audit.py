@@ -29,6 +29,8 @@ class By:
 
 OPERATOR: Final = By("(operator)")
 """Whoever runs commands on the server itself."""
+HUB: Final = By("(hub)")
+"""What the hub does by itself, when its time has come."""
 NOBODY: Final = "(anonymous)"
 """The actor where nobody has said who they are."""
 

@@ -31,7 +31,7 @@ from registry_server.hub.database import open_by_operator as open_database_by_op
 from registry_server.hub.errors import Unknown
 from registry_server.hub.records import audit
 from registry_server.hub.records import keys as records
-from registry_server.hub.records.audit import By, Deed
+from registry_server.hub.records.audit import HUB, By, Deed
 from registry_server.hub.records.keys import KeyRing, KeyRow, NewKey, Schedule
 from registry_server.settings import Settings
 from registry_server.settings.hub import HubTokenSettings
@@ -154,7 +154,7 @@ class SigningKeys:
 
     async def _succeed(self) -> KeyRing:
         new = await asyncio.to_thread(new_key, self._algorithm)
-        return await self._database.write(records.succeed, new, self._schedule)
+        return await self._database.write(_succeed, new, self._schedule)
 
     async def _follow(self) -> None:
         while True:
@@ -190,6 +190,13 @@ class SigningKeys:
         )
         self._jwks = {"keys": [as_jwk(key, row.algorithm) for row, key in published]}
         self._changed()
+
+
+def _succeed(tx: Connection, new: NewKey, schedule: Schedule) -> KeyRing:
+    ring = records.succeed(tx, new, schedule)
+    if new.kid in [row.kid for row in ring.rows]:  # else another process was quicker
+        audit.record(tx, HUB, Deed("key.rotated", f"key:{new.kid}"))
+    return ring
 
 
 def _rotate(tx: Connection, by: By, new: NewKey, schedule: Schedule) -> KeyRing:

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Callable
 
 import jwt
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from registry_server.auth.keys import parse_jwks
 from registry_server.hub.errors import Unknown
 from registry_server.hub.records import keys as records
 from registry_server.hub.records.audit import OPERATOR
+from registry_server.hub.tables import audit
 from registry_server.hub.tables import keys as table
 from registry_server.hub.tokens import keys as keys_module
 from registry_server.hub.tokens.keys import OwnKeys, SigningKeys
@@ -127,6 +128,24 @@ async def test_nodes_that_rotate_at_once_make_one_successor(
     await asyncio.gather(*(node.refresh() for node in nodes))
     kids = {key["kid"] for node in nodes for key in node.jwks()["keys"]}
     assert len(kids) == 2
+
+
+async def test_keys_that_follow_by_themselves_are_in_the_audit_log(
+    make: Make, hub_database: Database
+) -> None:
+    """Once, however many nodes would have made them."""
+    nodes = make(), make()
+    await asyncio.gather(*(node.start() for node in nodes))
+    await age(hub_database, 400 * DAY_MS)
+    await asyncio.gather(*(node.refresh() for node in nodes))
+
+    def told(tx: Connection) -> list[tuple[str, str]]:
+        columns = audit.c.actor, audit.c.target
+        found = select(*columns).where(audit.c.action == "key.rotated").order_by(audit.c.id)
+        return [tuple(row) for row in tx.execute(found)]
+
+    kids = [row.kid for row in nodes[0].ring.rows]
+    assert await hub_database.read(told) == [("(hub)", f"key:{kid}") for kid in kids]
 
 
 async def test_a_key_can_be_followed_on_demand(make: Make, hub_database: Database) -> None:
