@@ -43,8 +43,10 @@ class Ownership:
 
         Raises `StoreMismatch`, whose message says why and what resolves it.
         """
-        row = await self._row() or await self._claim_new_store()
-        newest = await self._newest_marker()
+        if await self._row() is None:
+            await self._claim_new_store()
+        row, newest = await self._bond()
+        assert row is not None, "rows of stores are never removed"
         if row.current_token is None and (newest is None or _is_marked_by(row, newest)):
             await self._confirm(row)
         elif newest is None:
@@ -60,12 +62,12 @@ class Ownership:
 
     async def owns(self) -> bool:
         """Whether the newest marker is this catalog's: asked before every round of deletions."""
-        row, newest = await self._row(), await self._newest_marker()
+        row, newest = await self._bond()
         return row is not None and newest is not None and _is_marked_by(row, newest)
 
     async def begin_term(self) -> None:
         """Draw a fresh token, so that copies of the catalog made before lose the store."""
-        row, newest = await self._row(), await self._newest_marker()
+        row, newest = await self._bond()
         if row is None or newest is None or not _is_marked_by(row, newest):
             return
         if row.next_token and _has_token(row, row.next_token, newest):
@@ -82,15 +84,26 @@ class Ownership:
     async def _row(self) -> StoreRow | None:
         return await self._catalog.read(ownership.read)
 
-    async def _claim_new_store(self) -> StoreRow:
+    async def _bond(self) -> tuple[StoreRow | None, StoredBlob | None]:
+        """The row and the newest marker of one moment.
+
+        Between two looks another node may begin a term, after which neither is what it was.
+        """
+        row = await self._row()
+        while True:
+            newest, before = await self._newest_marker(), row
+            row = await self._row()
+            if row == before:
+                return row, newest
+
+    async def _claim_new_store(self) -> None:
         found = await self._contents()
-        row = await self._row()  # another node may have claimed it while we looked
-        if row is not None:
-            return row
+        if await self._row() is not None:
+            return  # another node has claimed it while we looked
         if found is not None:
             raise StoreMismatch(f"the catalog is new, but the store holds {found}. {_RESOLUTIONS}")
         logger.info("nothing is stored here yet: a new store begins (should there be images?)")
-        return await self._catalog.write(ownership.create, uuid.uuid4().hex, _new_token(after=0))
+        await self._catalog.write(ownership.create, uuid.uuid4().hex, _new_token(after=0))
 
     async def _contents(self) -> str | None:
         foreign = self._driver.extension(ForeignData)

@@ -162,6 +162,33 @@ async def _nothing(*_args: object) -> bool:
     return True
 
 
+class Meddled(DelegatingDriver):
+    """Whenever markers are listed, another node begins a term just before, so many times."""
+
+    def __init__(self, inner: Driver, other: Ownership, times: int) -> None:
+        super().__init__(inner)
+        self._other = other
+        self._times = times
+
+    async def list_blobs(self, kind: BlobKind | None = None) -> AsyncIterator[StoredBlob]:
+        if kind is BlobKind.MARKER and self._times:
+            self._times -= 1
+            await self._other.begin_term()
+        async for blob in self.inner.list_blobs(kind):
+            yield blob
+
+
+async def test_a_term_that_begins_meanwhile_makes_nobody_a_stranger(
+    root: Path, tmp_path: Path
+) -> None:
+    """A node or a command that starts just as the janitor's term does."""
+    async with Node(root, url(tmp_path)) as node, Node(root, url(tmp_path)) as other:
+        await other.ownership.verify()
+        await Ownership(Meddled(node.driver, other.ownership, 1), node.catalog).verify()
+        await Ownership(Meddled(node.driver, other.ownership, 3), node.catalog).verify()
+        assert await Ownership(Meddled(node.driver, other.ownership, 2), node.catalog).owns()
+
+
 class Timeless(DelegatingDriver):
     """Tells the same time for everything, lists in either order, and may fail to delete."""
 
