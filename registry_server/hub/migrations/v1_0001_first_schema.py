@@ -33,6 +33,7 @@ def upgrade() -> None:
     """Create all tables."""
     _create_people()
     _create_namespaces()
+    _create_grants_and_robots()
     _create_logins()
     _create_keys()
     _create_the_audit_log()
@@ -111,6 +112,9 @@ def _create_namespaces() -> None:
         sa.Column("source", text(), nullable=False, server_default=""),
     )
     op.create_index("ix_hub_team_members_user_id", "hub_team_members", ["user_id"])
+
+
+def _create_grants_and_robots() -> None:
     op.create_table(
         "hub_grants",
         sa.Column("id", key(), primary_key=True),
