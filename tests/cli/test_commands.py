@@ -8,6 +8,7 @@ from socket import create_server
 
 import pytest
 
+from tests.services.processes import free_port
 from tests.services.registry import run
 
 pytestmark = pytest.mark.slow
@@ -104,7 +105,10 @@ def test_a_catalog_that_is_not_the_stores_is_refused_until_it_adopts(
 ) -> None:
     """An empty catalog on a store that has another, and the command that resolves it."""
     root = tmp_path / "store"
-    settings = {"REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY": str(root)}
+    settings = {
+        "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY": str(root),
+        "REGISTRY_HTTP_ADDR": f"127.0.0.1:{free_port()}",
+    }
     assert run("adopt", **settings).returncode == 0
     other = {**settings, "REGISTRY_CATALOG_URL": f"sqlite:///{tmp_path}/other.sqlite"}
     refused = run("serve", "--workers", workers, **other)
