@@ -27,7 +27,7 @@ test: $(VENV)/dev.stamp $(if $(IS_ROOT),.services/installed) ## the whole suite,
 	$(if $(IS_ROOT),REGISTRY_TESTS_REQUIRE_SERVICES=1) $(PYTEST) $(ARGS)
 
 test-fast: $(VENV)/dev.stamp ## unit and API tests on the embedded default, under a minute
-	$(PYTEST) -m "not long and not slow" \
+	$(PYTEST) -p no:schemathesis -m "not long and not slow" \
 	    $(addprefix tests/,architecture unit library auth cli server server_settings api) $(ARGS)
 
 test-long: $(VENV)/dev.stamp $(if $(IS_ROOT),.services/installed) ## the whole suite, long forms included
