@@ -35,6 +35,7 @@ def upgrade() -> None:
     _create_namespaces()
     _create_grants_and_robots()
     _create_logins()
+    _create_links()
     _create_keys()
     _create_the_audit_log()
 
@@ -194,6 +195,9 @@ def _create_logins() -> None:
     op.create_index("ix_hub_refresh_tokens_expires_at", "hub_refresh_tokens", ["expires_at"])
     op.create_index("ix_hub_refresh_tokens_robot_id", "hub_refresh_tokens", ["robot_id"])
     op.create_index("ix_hub_refresh_tokens_user_id", "hub_refresh_tokens", ["user_id"])
+
+
+def _create_links() -> None:
     op.create_table(
         "hub_links",
         sa.Column("id", text(), primary_key=True),
