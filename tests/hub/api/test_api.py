@@ -201,3 +201,22 @@ async def test_a_password_is_told_to_be_none_of_the_ways(world: World) -> None:
     answer = await world.send("anonymous", "GET", "/api/v1/me", Authorization=login)
     assert answer.status == 401
     assert answer.json()["detail"].startswith("passwords are not taken here: send an access token")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("PUT", "/api/v1/users/reader/admin", {"is_admin": 0}, 400),
+        ("PUT", "/api/v1/users/reader/admin", {"is_admin": "false"}, 400),
+        ("PUT", "/api/v1/namespaces/acme/quota", {"max_repositories": "3"}, 400),
+        ("PUT", "/api/v1/namespaces/acme/quota", {"max_repositories": 3.5}, 400),
+        ("PUT", "/api/v1/namespaces/acme/quota", {"max_repositories": 3.0}, 204),
+        ("GET", "/api/v1/audit?until=0.5", None, 400),
+        ("GET", "/api/v1/audit?until=2026-01-31", None, 400),
+        ("GET", "/api/v1/audit?until=2026-01-31T12:00:00Z", None, 200),
+    ],
+)
+async def test_a_value_is_of_its_fields_type_to_the_letter(
+    world: World, method: str, path: str, body: Any, status: int
+) -> None:
+    assert (await world.send("root", method, path, body)).status == status
