@@ -21,6 +21,7 @@ from registry_server.cli.robots import robots
 from registry_server.cli.tokens import tokens
 from registry_server.cli.users import users
 from registry_server.operations import logging as server_logging
+from registry_server.operations.heap import share_heaps
 from registry_server.settings import Configuration, Role, Settings, load
 from registry_storage.drivers.api import RepairProgress
 
@@ -88,6 +89,7 @@ def serve(
     check_role(settings)
     check_exposure(settings, insecure_open=insecure_open)
     check_files(settings)
+    share_heaps()
     if workers == 1:
         from registry_server.serving import serve_here
 
