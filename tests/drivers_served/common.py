@@ -102,10 +102,9 @@ def check_an_upload_over_two_servers(folder: Path, backend: Backend) -> None:
 def check_flat_memory(folder: Path, backend: Backend, mib: int, most_growth: int) -> None:
     """A large blob is pushed and pulled while the server grows by `most_growth` MiB at most."""
     with serving(folder, backend) as server:
-        _push_mib(server.url, 32)
+        _push_and_pull(server.url, 32)
         before = server.resident_bytes()
-        digest = _push_mib(server.url, mib)
-        assert _digest_at(f"{server.url}/v2/a/blobs/{digest}") == digest
+        _push_and_pull(server.url, mib)
         assert server.resident_bytes() - before < most_growth * MiB
 
 
@@ -123,6 +122,11 @@ def check_sudden_death(folder: Path, backend: Backend) -> None:
     _end_the_term_of_the_dead(catalog)
     with serving(folder, backend, upload_age=SOON, log="two"):
         _wait_until(lambda: backend.under_way() == [])
+
+
+def _push_and_pull(url: str, mib: int) -> None:
+    digest = _push_mib(url, mib)
+    assert _digest_at(f"{url}/v2/a/blobs/{digest}") == digest
 
 
 def _push_mib(url: str, mib: int) -> Digest:
