@@ -19,11 +19,8 @@ URL_VALID_FOR: Final = 300.0
 """Seconds."""
 MEDIA_TYPE: Final = "application/octet-stream"
 
-# A blob is whatever somebody pushed; no browser is to run it in the registry's name.
-_HARMLESS: Final = (
-    ("Content-Disposition", "attachment"),
-    ("Content-Security-Policy", "sandbox; default-src 'none'"),
-)
+_DOWNLOAD: Final = ("Content-Disposition", "attachment")
+"""A blob is whatever somebody pushed; no browser is to show it in the registry's name."""
 
 
 async def head_blob(call: Call) -> Reply:
@@ -93,7 +90,7 @@ def _headers(call: Call, *others: Header) -> tuple[Header, ...]:
         ("ETag", f'"{call.digest}"'),
         ("Accept-Ranges", "bytes"),
         ("Cache-Control", f"{visibility}, max-age=31536000, immutable"),
-        *_HARMLESS,
+        _DOWNLOAD,
         *others,
     )
 

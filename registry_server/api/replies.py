@@ -25,8 +25,11 @@ Send = Callable[[bytes], Awaitable[None]]
 """Sends header bytes and the content behind them.  Raises `ConnectionError` if the client left."""
 
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
+# Manifests and blobs are whatever somebody pushed; no browser is to run them in our name.
 _COMMON: Final = (
-    "Docker-Distribution-API-Version: registry/2.0\r\nX-Content-Type-Options: nosniff\r\n"
+    "Docker-Distribution-API-Version: registry/2.0\r\n"
+    "X-Content-Type-Options: nosniff\r\n"
+    "Content-Security-Policy: sandbox; default-src 'none'\r\n"
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+=/-]{1,128}")
 _WITHOUT_LENGTH: Final = (204, 304)

@@ -20,6 +20,7 @@ def identified(answer: Answer) -> None:
     if answer.target.startswith("/v2"):
         assert answer.header("Docker-Distribution-API-Version") == "registry/2.0", answer
         assert answer.header("X-Content-Type-Options") == "nosniff", answer
+        assert "sandbox" in (answer.header("Content-Security-Policy") or ""), answer
 
 
 def errors_explained(answer: Answer) -> None:

@@ -15,6 +15,7 @@ def test_an_answer_on_the_wire() -> None:
     assert {
         "Docker-Distribution-API-Version: registry/2.0",
         "X-Content-Type-Options: nosniff",
+        "Content-Security-Policy: sandbox; default-src 'none'",
         "X-Request-Id: id-1",
         "Location: /v2/a",
         "Content-Length: 3",
