@@ -36,10 +36,17 @@ def check_files(settings: Settings) -> None:
     """Raises `ConfigurationInvalid` for a certificate, users, rules or keys that are wrong."""
     tls_context(settings.http.tls)
     make_access(settings.auth, Limits.of_process().logins)
-    if settings.auth.hub is not None and settings.auth.hub.ldap is not None:
-        from registry_server.hub.login.directory import LdapDirectory
+    if settings.auth.hub is not None:
+        _check_files_of_hub(settings.auth.hub)
 
-        LdapDirectory(settings.auth.hub.ldap).close()
+
+def _check_files_of_hub(hub: HubSettings) -> None:
+    from registry_server.hub.accounts.passwords import refused_passwords
+    from registry_server.hub.login.directory import LdapDirectory
+
+    refused_passwords(hub.passwords)
+    if hub.ldap is not None:
+        LdapDirectory(hub.ldap).close()
 
 
 def remarks(settings: Settings) -> Iterator[str]:

@@ -33,6 +33,9 @@ class SessionSettings(Section):
 
 class PasswordSettings(Section):
     minlength: int = Field(12, ge=8, le=128, description="The least characters of a password.")
+    refused: FilePath | None = Field(
+        None, description="A file of passwords that nobody may choose, one a line."
+    )
 
 
 class AuditSettings(Section):

@@ -12,7 +12,7 @@ import re
 import secrets
 import unicodedata
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar, TypeVarTuple
 
@@ -21,7 +21,9 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from registry_server.auth.access import TooManyLogins
+from registry_server.auth.followed import FollowedFile
 from registry_server.hub.errors import Invalid
+from registry_server.settings.hub import PasswordSettings
 
 T = TypeVar("T")
 Given = TypeVarTuple("Given")
@@ -48,8 +50,10 @@ def is_bcrypt(hashed: str) -> bool:
 class Passwords:
     """What a password must be, and whether one is right."""
 
-    def __init__(self, min_length: int) -> None:
-        self._min_length = min_length
+    def __init__(self, settings: PasswordSettings) -> None:
+        """Raises `ConfigurationInvalid`, where the list of passwords to refuse cannot be read."""
+        self._min_length = settings.minlength
+        self._refused = refused_passwords(settings)
         self._hasher = PasswordHasher(PASSES, MEMORY_KIB, LANES)
         self._nobodys = _unguessable()
         self._pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="argon2")
@@ -67,7 +71,7 @@ class Passwords:
             raise Invalid(f"a password has at most {MAX_LENGTH} characters")
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in password):
             raise Invalid("a password has no control characters: clients could not send it")
-        if len(set(password)) < LEAST_DIFFERENT or name.lower() == password.lower():
+        if self._is_guessed_first(password, name.lower()):
             raise Invalid("this password is too easy to guess; choose another")
 
     async def hash(self, password: str) -> str:
@@ -81,6 +85,10 @@ class Passwords:
     def is_outdated(self, hashed: str) -> bool:
         """Whether the same password would be kept in another way now."""
         return is_bcrypt(hashed) or self._hasher.check_needs_rehash(hashed)
+
+    def _is_guessed_first(self, password: str, name: str) -> bool:
+        lower = password.lower()
+        return len(set(password)) < LEAST_DIFFERENT or lower == name or lower in self._refused
 
     async def _in_turn(self, work: Callable[[*Given], T], *arguments: *Given) -> T:
         if self._waiting >= MAX_WAITING:
@@ -101,6 +109,21 @@ class Passwords:
             return self._hasher.verify(hashed or self._nobodys, _composed(password))
         except (VerificationError, InvalidHashError):
             return False
+
+
+def refused_passwords(settings: PasswordSettings) -> Set[str]:
+    """What nobody may choose, in lower case: of the list, what would be long enough.
+
+    Raises `ConfigurationInvalid`.
+    """
+
+    def parse(text: str) -> Set[str]:
+        lines = map(str.lower, text.splitlines())
+        return frozenset(line for line in lines if len(line) >= settings.minlength)
+
+    if settings.refused is None:
+        return frozenset()
+    return FollowedFile("auth.hub.passwords.refused", settings.refused, parse).value
 
 
 def _composed(password: str) -> bytes:

@@ -59,7 +59,7 @@ def open_accounts(
     directories: Sequence[Directory] = (),
 ) -> Accounts:
     """Those of an open database; what has to be closed again goes to `resources`."""
-    passwords = Passwords(settings.passwords.minlength)
+    passwords = Passwords(settings.passwords)
     resources.callback(passwords.close)
     users = Users(database, passwords, settings.registration, limit, check_name)
     sessions = Sessions(database, settings.sessions)
