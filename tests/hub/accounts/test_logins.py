@@ -68,7 +68,7 @@ async def test_what_is_refused_is_told_alike(accounts: Accounts, ann: User, root
 async def test_who_does_not_exist_is_refused_as_slowly(
     hub_database: Database, hub_part: HubSettings
 ) -> None:
-    """At the true cost, in time of the processor: medians within 10 %."""
+    """At the true cost, in time of the processor, whatever else the machine does."""
     async with AsyncExitStack() as resources:
         limit = LoginLimit(Table.of_process(), MANY)
         accounts = open_accounts(hub_database, hub_part, limit, resources, any_name)
@@ -81,7 +81,7 @@ async def test_who_does_not_exist_is_refused_as_slowly(
                 await refused(accounts, name, f"{OTHER} {number}")
                 times.append(time.process_time() - began)
     known, unknown = (median(times) for times in spent.values())
-    assert abs(known - unknown) < 0.1 * known
+    assert abs(known - unknown) < known / 4
 
 
 # Guessing
