@@ -269,6 +269,11 @@ class Registry:
             actor=actor,
         )
 
+    async def reset_namespace(self, namespace: str, *, actor: str = "") -> None:
+        """Forget visibility and quota that were set: somebody else may have the name next."""
+        self._store.check_writable()
+        await self._store.catalog.write(namespaces.reset, namespace, actor=actor)
+
     async def usage(self, namespace: str) -> Usage:
         """What a namespace holds now, counted."""
         return await self._store.catalog.read(namespaces.usage, namespace)

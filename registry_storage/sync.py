@@ -143,6 +143,7 @@ class BlockingRegistry:
     namespace = _blocking(Registry.namespace)
     set_default_visibility = _blocking(Registry.set_default_visibility)
     set_quota = _blocking(Registry.set_quota)
+    reset_namespace = _blocking(Registry.reset_namespace)
     usage = _blocking(Registry.usage)
     events = _blocking(Registry.events)
     last_event = _blocking(Registry.last_event)

@@ -11,7 +11,8 @@ of two that would fit alone, the second sees the first.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -30,11 +31,14 @@ from registry_storage.values import Namespace, Usage, Visibility
 
 _FIND = select(namespaces).where(namespaces.c.name == bindparam("name"))
 _LOCK = _FIND.with_for_update(key_share=True)
+_DEFAULTS: Final[Mapping[str, Any]] = {
+    "default_visibility": Visibility.PRIVATE.value,
+    "max_bytes": None,
+    "max_repositories": None,
+}
 _DROP_DEFAULT = delete(namespaces).where(
     namespaces.c.name == bindparam("name"),
-    namespaces.c.default_visibility == Visibility.PRIVATE.value,
-    namespaces.c.max_bytes.is_(None),
-    namespaces.c.max_repositories.is_(None),
+    *(namespaces.c[column].is_not_distinct_from(value) for column, value in _DEFAULTS.items()),
 )
 
 _IN_RANGE = (repositories.c.name > bindparam("start")) & (repositories.c.name < bindparam("stop"))
@@ -109,10 +113,15 @@ def set_quota(
     _change(tx, name, {"max_bytes": max_bytes, "max_repositories": max_repositories}, actor)
 
 
-def _change(tx: Connection, name: str, values: dict[str, Any], actor: str) -> None:
+def reset(tx: Connection, name: str, *, actor: str = "") -> None:
+    """Back to the defaults, for whoever has the name next."""
+    if tx.execute(_FIND, {"name": name}).first() is not None:
+        _change(tx, name, _DEFAULTS, actor)
+
+
+def _change(tx: Connection, name: str, values: Mapping[str, Any], actor: str) -> None:
     """Set these columns and no others, which somebody else may be setting."""
-    row = {"name": name, "default_visibility": Visibility.PRIVATE.value, **values}
-    new = insert(namespaces).values(**row)
+    new = insert(namespaces).values(**{"name": name, **_DEFAULTS, **values})
     tx.execute(new.on_conflict_do_update(index_elements=[namespaces.c.name], set_=values))
     tx.execute(_DROP_DEFAULT, {"name": name})
     events.record(tx, events.NAMESPACE_CHANGED, None, actor, {"namespace": name, **values})

@@ -67,6 +67,19 @@ async def test_settings_are_kept_while_they_differ_from_the_defaults(catalog: Ca
     assert first.details["max_bytes"] == 2**40
 
 
+async def test_nothing_is_left_of_what_was_reset(catalog: Catalog) -> None:
+    for name in ("team", "teams"):
+        await catalog.write(namespaces.set_default_visibility, name, Visibility.PUBLIC)
+        await catalog.write(namespaces.set_quota, name, max_bytes=1, max_repositories=None)
+    for _ in range(2):
+        await catalog.write(namespaces.reset, "team", actor="root")
+    assert await catalog.read(namespaces.find, "team") == Namespace("team")
+    assert await catalog.read(namespaces.find, "teams") != Namespace("teams")
+    await catalog.write(events.number)
+    *_, last = found = await catalog.read(events.after, 0, 10)
+    assert (last.kind, last.actor, len(found)) == ("namespace.changed", "root", 5)
+
+
 async def test_usage_counts_each_content_of_the_namespace_once(catalog: Catalog) -> None:
     assert await usage(catalog) == Usage(0, 0)
     for repository in (REPOSITORY, OTHER, ELSEWHERE, "team", "team-b/x", "team0/x"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from registry_server.hub.organisations import organisations
-from registry_server.hub.organisations.repositories import Repositories
+from registry_server.hub.organisations.repositories import Repositories, actor_of
 from registry_server.hub.organisations.spaces import Spaces
 from registry_server.hub.records.audit import By
 from registry_server.hub.records.namespaces import NamespaceRow
@@ -16,8 +16,9 @@ from registry_storage.databases import Database
 class Organisations:
     """Begins and ends organisations, which the catalog has a say in, too."""
 
-    def __init__(self, database: Database, repositories: Repositories) -> None:
+    def __init__(self, database: Database, registry: Registry, repositories: Repositories) -> None:
         self._database = database
+        self._registry = registry
         self._repositories = repositories
 
     async def create(
@@ -44,9 +45,13 @@ class Organisations:
         )
 
     async def delete(self, by: By, name: str) -> None:
-        """Delete one that has no repositories.  Raises `Unknown`, `Conflict`."""
+        """Delete one that has no repositories; who has its name next begins with the defaults.
+
+        Raises `Unknown`, `Conflict`.
+        """
         await self._repositories.refuse_inhabited(name)
         await self._database.write(organisations.delete, by, name)
+        await self._registry.reset_namespace(name, actor=actor_of(by))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Holdings:
         repositories = Repositories(database, registry)
         return cls(
             database,
-            Organisations(database, repositories),
+            Organisations(database, registry, repositories),
             repositories,
             Spaces(database, registry),
         )

@@ -145,6 +145,18 @@ async def test_nobody_inherits_repositories_by_choosing_a_name(world: World) -> 
     await _json(world, "anonymous", "POST", path, {**chosen, "name": "newcomer"})
 
 
+async def test_nobody_inherits_what_was_set_for_a_name(world: World) -> None:
+    """Or the images of whoever has it next would begin public."""
+    path, namespace = "/api/v1/organisations/fleeting", "/api/v1/namespaces/fleeting"
+    await _json(world, "root", "POST", "/api/v1/organisations", {"name": "fleeting"})
+    new = await _json(world, "root", "GET", namespace)
+    await _json(world, "root", "PUT", f"{namespace}/default-visibility", {"visibility": "public"})
+    await _json(world, "root", "PUT", f"{namespace}/quota", {"max_repositories": 0})
+    assert (await world.send("root", "DELETE", path)).status == 204
+    await _json(world, "root", "POST", "/api/v1/organisations", {"name": "fleeting"})
+    assert await _json(world, "root", "GET", namespace) == new
+
+
 async def test_the_name_of_an_organisation_tells_nothing_of_what_is_left_over(
     world: World,
 ) -> None:
